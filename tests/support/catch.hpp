@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// One include for Catch2 2 (Debian 12) and 3.
+#pragma once
+
+#if __has_include(<catch2/catch_all.hpp>)
+#  include <catch2/catch_all.hpp>
+using Catch::Approx;
+#else
+#  include <catch2/catch.hpp>
+#endif
