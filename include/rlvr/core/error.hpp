@@ -56,8 +56,7 @@ class io_error : public error {
  public:
   /// @param path    the file or folder
   /// @param action  what was attempted and the system's reason, e.g. "cannot open: No such file or directory"
-  io_error(std::string_view path, std::string_view action,
-           std::source_location where = std::source_location::current())
+  io_error(std::string_view path, std::string_view action, std::source_location where = std::source_location::current())
       : error(std::string(path) + ": " + std::string(action), where), path_(path) {}
 
   [[nodiscard]] std::string const& path() const noexcept { return path_; }
