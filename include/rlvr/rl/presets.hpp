@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// The GRPO settings of known systems as bundles of this library's values.  Copy one and change a member:
+///
+///   auto settings = rlvr::presets::r1_re;
+///   settings.objective.beta = 0;
+///
+/// The numbers are those systems' defaults at the versions named; what a source does not state is marked so.
+#pragma once
+
+#include <rlvr/core/config.hpp>
+#include <rlvr/rl/adamw_rule.hpp>
+#include <rlvr/rl/advantage.hpp>
+#include <rlvr/rl/aggregate.hpp>
+#include <rlvr/rl/kl.hpp>
+#include <rlvr/rl/objective.hpp>
+#include <rlvr/rl/penalty.hpp>
+
+#include <cstdint>
+
+RLVR_NAMESPACE_BEGIN
+
+/// A complete GRPO step in values.
+template <class Objective, class Advantage, class Aggregation>
+requires(
+    token_objective<Objective>&& advantage_estimator<Advantage>&& loss_aggregation<Aggregation>) struct grpo_settings {
+  Objective objective{};
+  Advantage advantage{};
+  Aggregation aggregation{};
+  adamw_rule optimiser{};
+  std::int64_t group_size = 8;  ///< responses per prompt
+  double temperature = 1;       ///< of sampling
+};
+
+namespace presets {
+
+/// verl (commit 1dda039b9c63): `core_algos.compute_policy_loss_vanilla`, `kl_penalty` with low_var_kl, `agg_loss`
+/// token-mean, `compute_grpo_outcome_advantage`.  The KL loss is off by default (use_kl_loss false), its coefficient
+/// would be 0.001.  verl demands a group size; 5 is our choice.
+inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_mean> verl{
+    .objective = {{.low = 0.2, .high = 0.2, .dual_clip = 3, .max_log_ratio = 20},
+                  {.input_clamp = 20, .output_clamp = 10},
+                  0.0},
+    .advantage = {.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward},
+    .aggregation = {},
+    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+    .group_size = 5,
+    .temperature = 1};
+
+/// TRL (commit f2cd57710ae3): `GRPOConfig` with loss_type "dapo" (sum over global completion tokens), beta 0,
+/// epsilon 0.2, scale_rewards "group", num_generations 8, learning_rate 1e-6; the optimiser is transformers' default
+/// AdamW, whose weight decay is 0.
+inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_mean> trl{
+    .objective = {{.low = 0.2, .high = 0.2}, {}, 0.0},
+    .advantage = {.epsilon = 1e-4, .ddof = 1, .singleton = singleton_rule::zero},
+    .aggregation = {},
+    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0},
+    .group_size = 8,
+    .temperature = 1};
+
+/// R1-RE (arXiv 2507.04642): GRPO in verl with a KL term, 16 responses per prompt, learning rate 1e-6 (as summaries of
+/// the paper report).  The KL coefficient, the clip range and the temperature are not stated there: they are verl's.
+inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_mean> r1_re{
+    .objective = {{.low = 0.2, .high = 0.2, .dual_clip = 3, .max_log_ratio = 20},
+                  {.input_clamp = 20, .output_clamp = 10},
+                  0.001},
+    .advantage = {.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward},
+    .aggregation = {},
+    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+    .group_size = 16,
+    .temperature = 1};
+
+}  // namespace presets
+
+RLVR_NAMESPACE_END
