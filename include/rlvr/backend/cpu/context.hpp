@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// The CPU's execution context: threads and scratch memory.  One context serves one caller at a time; make as many as
+/// there are independent callers.
+#pragma once
+
+#include <rlvr/backend/cpu/threads.hpp>
+#include <rlvr/core/tensor.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+RLVR_NAMESPACE_BEGIN
+namespace cpu {
+
+/// Where ops on host memory run.
+class context {
+ public:
+  using memory = host_memory;
+
+  /// @param threads  0: as many as the machine has.  Results do not depend on it
+  explicit context(std::size_t threads = 0)
+      : pool_(std::make_unique<thread_pool>(threads)), scratch_(pool_->size() + 1) {}
+
+  [[nodiscard]] std::size_t threads() const noexcept { return pool_->size(); }
+
+  /// task(index, thread) for index in [0, count), see thread_pool.
+  template <class Task>
+  void parallel_for(std::size_t count, Task&& task) {
+    pool_->parallel_for(count, std::forward<Task>(task));
+  }
+
+  /// Splits [0, count) into pieces of `grain` (the last may be shorter): task(first, length, thread).
+  template <class Task>
+  void parallel_pieces(std::size_t count, std::size_t grain, Task&& task) {
+    pool_->parallel_for((count + grain - 1) / grain, [&](std::size_t piece, std::size_t thread) {
+      std::size_t const first = piece * grain;
+      task(first, count - first < grain ? count - first : grain, thread);
+    });
+  }
+
+  /// Uninitialised floats of one thread; valid until the same thread asks again.  Grows, never shrinks.
+  [[nodiscard]] float* scratch(std::size_t thread, std::size_t count) {
+    scratch_[thread].reserve(count);
+    return scratch_[thread].data();
+  }
+
+  /// Uninitialised floats that a whole op shares; valid until the next op asks.
+  [[nodiscard]] float* shared_scratch(std::size_t count) { return scratch(pool_->size(), count); }
+
+ private:
+  std::unique_ptr<thread_pool> pool_;
+  std::vector<buffer<float>> scratch_;
+};
+
+}  // namespace cpu
+RLVR_NAMESPACE_END
