@@ -7,8 +7,10 @@
 #include <rlvr/backend/cpu/threads.hpp>
 #include <rlvr/core/tensor.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <vector>
 
 RLVR_NAMESPACE_BEGIN
@@ -39,6 +41,27 @@ class context {
       task(first, count - first < grain ? count - first : grain, thread);
     });
   }
+
+  /// Host data as ops see it; here the data itself.  Valid as long as the data is.
+  template <class T>
+  [[nodiscard]] T const* visible(std::span<T const> data) const {
+    return data.data();
+  }
+
+  /// Copies host data into memory of this context.
+  template <class T>
+  void upload(T* to, T const* from, std::size_t count) const {
+    std::copy(from, from + count, to);
+  }
+
+  /// Copies memory of this context to the host.
+  template <class T>
+  void download(T* to, T const* from, std::size_t count) const {
+    std::copy(from, from + count, to);
+  }
+
+  /// Sets floats to 0.
+  void zero(float* values, std::size_t count) const { std::fill(values, values + count, 0.0f); }
 
   /// Uninitialised floats of one thread; valid until the same thread asks again.  Grows, never shrinks.
   [[nodiscard]] float* scratch(std::size_t thread, std::size_t count) {

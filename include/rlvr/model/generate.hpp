@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// Batched generation over a tree of caches: a prefix that all prompts share is computed once, each prompt once per
+/// group, and a finished sequence makes room for a waiting one.
+///
+/// A sequence's tokens depend on the weights, its own prompt and its key (seed, step, prompt, sample) alone: not on the
+/// batch, the cache's size, the order of admission or the number of threads.  Reported log-probs have the bits that the
+/// training forward pass computes for the same tokens.
+#pragma once
+
+#include <rlvr/core/error.hpp>
+#include <rlvr/core/random.hpp>
+#include <rlvr/model/kv_cache.hpp>
+#include <rlvr/model/transformer.hpp>
+#include <rlvr/ops/linear.hpp>
+#include <rlvr/ops/sample_tokens.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+RLVR_NAMESPACE_BEGIN
+namespace model {
+
+/// A prompt and how often to continue it.
+struct generation_prompt {
+  std::vector<std::int32_t> tokens;  ///< after the shared prefix; may be empty if the prefix is not
+  std::uint32_t id = 0;              ///< part of the random key; the same id draws the same tokens
+  std::uint32_t samples = 1;         ///< group size
+};
+
+struct generation_options {
+  sampling_settings sampling{};
+  std::size_t max_new_tokens = 128;
+  std::vector<std::int32_t> stop_ids;  ///< a sequence ends after one of them (it is kept)
+  std::size_t max_active = 64;         ///< sequences that decode side by side
+  std::int64_t cache_rows = 0;         ///< tokens that the cache holds; 0: enough for max_active sequences
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;
+};
+
+enum class finish_reason : std::uint8_t {
+  stop,   ///< a stop id was drawn
+  length  ///< max_new_tokens were drawn: truncated
+};
+
+/// One continuation, by token ids; text is for rewards and people.
+struct generated_sequence {
+  std::size_t prompt = 0;  ///< index of its prompt
+  std::uint32_t sample = 0;
+  std::vector<std::int32_t> tokens;
+  std::vector<float> log_probs;  ///< of each token under softmax(logits / temperature), whole vocabulary
+  std::vector<float> entropies;
+  std::vector<float> kept_mass;  ///< probability of what top-k, top-p and min-p kept; 1 without them
+  finish_reason finish = finish_reason::length;
+};
+
+namespace detail {
+
+/// One call of `generate`: who is waiting, who decodes, which rows of the cache are whose.
+template <class Context>
+class generation {
+ public:
+  using memory = typename Context::memory;
+
+  generation(Context& context, transformer<Context>& runner, parameters<memory> const& weights,
+             std::span<std::int32_t const> prefix, std::span<generation_prompt const> prompts,
+             generation_options const& options)
+      : context_(context),
+        runner_(runner),
+        weights_(weights),
+        prompts_(prompts),
+        options_(options),
+        prefix_{0, static_cast<std::int64_t>(prefix.size())},
+        states_(prompts.size()),
+        cache_(weights.config(), required_rows(prefix.size())),
+        rows_(cache_.rows()) {
+    validate(prefix.size());
+    auto const hidden = static_cast<std::size_t>(weights.config().hidden_size);
+    prompt_hidden_.resize(std::max<std::size_t>(prompts.size(), 1), hidden);
+    if (prefix_.count > 0) {
+      prefix_ = *rows_.allocate(prefix_.count);
+      ops::attention_plan plan;
+      plan.add_span(0, prefix_.count, {}, prefix_, 0);
+      push_tokens(prefix, 0, prefix_.begin);
+      matrix_view<float const> const states = extend(plan);
+      prefix_hidden_.resize(1, hidden);
+      copy(states.row(states.rows - 1), prefix_hidden_.view().data, hidden);
+    }
+    for (std::size_t p = 0; p < prompts.size(); ++p)
+      for (std::uint32_t s = 0; s < prompts[p].samples; ++s) {
+        results_.emplace_back();
+        results_.back().prompt = p;
+        results_.back().sample = s;
+      }
+  }
+
+  [[nodiscard]] std::vector<generated_sequence> run() {
+    if (options_.max_new_tokens == 0) return std::move(results_);
+    while (next_waiting_ < results_.size() || !active_.empty()) {
+      std::size_t const continuing = active_.size();
+      admit();
+      decode(continuing);
+    }
+    return std::move(results_);
+  }
+
+ private:
+  /// A prompt while its group is in work.
+  struct prompt_state {
+    ops::key_range rows{};
+    std::uint32_t unfinished = 0;
+    bool computed = false;
+  };
+
+  /// A sequence that decodes.
+  struct active_sequence {
+    std::size_t result;
+    ops::key_range rows;
+  };
+
+  [[nodiscard]] std::int64_t longest_prompt() const {
+    std::size_t longest = 0;
+    for (generation_prompt const& prompt : prompts_) longest = std::max(longest, prompt.tokens.size());
+    return static_cast<std::int64_t>(longest);
+  }
+
+  [[nodiscard]] std::int64_t required_rows(std::size_t prefix) const {
+    if (options_.cache_rows > 0) return options_.cache_rows;
+    auto const each = static_cast<std::int64_t>(options_.max_new_tokens) + longest_prompt();
+    std::int64_t sequences = 0;
+    for (generation_prompt const& prompt : prompts_) sequences += prompt.samples;
+    sequences = std::min(sequences, static_cast<std::int64_t>(options_.max_active));
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(prefix) + sequences * each);
+  }
+
+  void validate(std::size_t prefix) const {
+    if (options_.max_active == 0) throw argument_error("generate: max_active must be positive");
+    auto const new_tokens = static_cast<std::int64_t>(options_.max_new_tokens);
+    std::int64_t const longest = static_cast<std::int64_t>(prefix) + longest_prompt() + new_tokens;
+    if (longest > weights_.config().max_position_embeddings)
+      throw argument_error("generate: prompt and max_new_tokens make " + std::to_string(longest) +
+                           " tokens, the model has " + std::to_string(weights_.config().max_position_embeddings) +
+                           " positions");
+    if (longest > cache_.rows())
+      throw argument_error("generate: a sequence needs " + std::to_string(longest) + " rows, the cache has " +
+                           std::to_string(cache_.rows()));
+    for (std::size_t p = 0; p < prompts_.size(); ++p)
+      if (prefix == 0 && prompts_[p].tokens.empty())
+        throw argument_error("generate: prompt " + std::to_string(p) + " is empty");
+  }
+
+  void copy(float const* from, float* to, std::size_t count) {
+    std::int32_t const first = 0;
+    execute(context_, ops::gather_rows{.source = {from, 1, count},
+                                       .index = context_.visible(std::span<std::int32_t const>(&first, 1)),
+                                       .output = {to, 1, count}});
+  }
+
+  void push_tokens(std::span<std::int32_t const> tokens, std::int64_t first_position, std::int64_t first_row) {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      tokens_.push_back(tokens[i]);
+      positions_.push_back(static_cast<std::int32_t>(first_position) + static_cast<std::int32_t>(i));
+      token_rows_.push_back(static_cast<std::int32_t>(first_row) + static_cast<std::int32_t>(i));
+    }
+  }
+
+  /// Runs the pushed tokens and forgets them.
+  matrix_view<float const> extend(ops::attention_plan const& plan) {
+    matrix_view<float const> const states = runner_.extend(weights_, tokens_, positions_, token_rows_, plan, cache_);
+    tokens_.clear();
+    positions_.clear();
+    token_rows_.clear();
+    return states;
+  }
+
+  /// The ranges that a response of this prompt attends to, root first.
+  [[nodiscard]] std::span<ops::key_range const> ancestors(prompt_state const& state) {
+    ancestors_.clear();
+    if (prefix_.count > 0) ancestors_.push_back(prefix_);
+    if (state.rows.count > 0) ancestors_.push_back(state.rows);
+    return ancestors_;
+  }
+
+  /// Starts waiting sequences while there is room, in their order; computes prompts that are new.
+  void admit() {
+    std::vector<std::size_t> fresh;
+    while (next_waiting_ < results_.size() && active_.size() < options_.max_active) {
+      generated_sequence const& waiting = results_[next_waiting_];
+      prompt_state& state = states_[waiting.prompt];
+      auto const own = rows_.allocate(static_cast<std::int64_t>(options_.max_new_tokens));
+      if (!own) break;
+      if (!state.computed) {
+        auto const rows = rows_.allocate(static_cast<std::int64_t>(prompts_[waiting.prompt].tokens.size()));
+        if (!rows) {
+          rows_.release(*own);
+          break;
+        }
+        state = {.rows = *rows, .unfinished = prompts_[waiting.prompt].samples, .computed = true};
+        fresh.push_back(waiting.prompt);
+      }
+      active_.push_back({next_waiting_++, *own});
+    }
+    if (fresh.empty()) return;
+    ops::attention_plan plan;
+    std::vector<std::int32_t> last;
+    std::vector<std::int32_t> owner;
+    for (std::size_t const p : fresh) {
+      std::span<std::int32_t const> const tokens = prompts_[p].tokens;
+      if (tokens.empty()) {
+        copy(prefix_hidden_.view().data, prompt_hidden_.view().row(p), prompt_hidden_.columns());
+        continue;
+      }
+      std::span<ops::key_range const> const above =
+          prefix_.count > 0 ? std::span<ops::key_range const>(&prefix_, 1) : std::span<ops::key_range const>();
+      plan.add_span(static_cast<std::int64_t>(tokens_.size()), static_cast<std::int64_t>(tokens.size()), above,
+                    states_[p].rows, 0);
+      push_tokens(tokens, prefix_.count, states_[p].rows.begin);
+      last.push_back(static_cast<std::int32_t>(tokens_.size()) - 1);
+      owner.push_back(static_cast<std::int32_t>(p));
+    }
+    if (last.empty()) return;
+    matrix_view<float const> const states = extend(plan);
+    for (std::size_t i = 0; i < last.size(); ++i)
+      copy(states.row(static_cast<std::size_t>(last[i])), prompt_hidden_.view().row(static_cast<std::size_t>(owner[i])),
+           states.columns);
+  }
+
+  /// One token for every active sequence; the first `continuing` of them have tokens already.
+  void decode(std::size_t continuing) {
+    auto const hidden_size = static_cast<std::size_t>(weights_.config().hidden_size);
+    std::size_t const count = active_.size();
+    hidden_.resize(count, hidden_size);
+    if (continuing > 0) {
+      ops::attention_plan plan;
+      for (std::size_t i = 0; i < continuing; ++i) {
+        generated_sequence const& sequence = results_[active_[i].result];
+        prompt_state const& state = states_[sequence.prompt];
+        auto const done = static_cast<std::int64_t>(sequence.tokens.size());
+        plan.add_span(static_cast<std::int64_t>(i), 1, ancestors(state), {active_[i].rows.begin, done}, done - 1);
+        push_tokens(std::span(sequence.tokens).last(1), prefix_.count + state.rows.count + done - 1,
+                    active_[i].rows.begin + done - 1);
+      }
+      matrix_view<float const> const states = extend(plan);
+      row_index_.resize(continuing);
+      for (std::size_t i = 0; i < continuing; ++i) row_index_[i] = static_cast<std::int32_t>(i);
+      execute(context_, ops::gather_rows{.source = states,
+                                         .index = context_.visible(std::span<std::int32_t const>(row_index_)),
+                                         .output = hidden_.first_rows(continuing)});
+    }
+    if (count > continuing) {
+      row_index_.resize(count - continuing);
+      for (std::size_t i = continuing; i < count; ++i)
+        row_index_[i - continuing] = static_cast<std::int32_t>(results_[active_[i].result].prompt);
+      execute(context_, ops::gather_rows{.source = prompt_hidden_.view(),
+                                         .index = context_.visible(std::span<std::int32_t const>(row_index_)),
+                                         .output = hidden_.view().middle_rows(continuing, count - continuing)});
+    }
+    sample(count);
+    retire();
+  }
+
+  void sample(std::size_t count) {
+    logits_.resize(count, weights_.views().head.rows);
+    execute(context_,
+            ops::linear_forward{
+                .input = hidden_.first_rows(count), .weight = weights_.views().head, .output = logits_.view()});
+    keys_.clear();
+    for (active_sequence const& active : active_) {
+      generated_sequence const& sequence = results_[active.result];
+      keys_.push_back({.seed = options_.seed,
+                       .step = options_.step,
+                       .prompt = prompts_[sequence.prompt].id,
+                       .sample = sequence.sample,
+                       .position = static_cast<std::uint32_t>(sequence.tokens.size())});
+    }
+    ids_.reserve(count);
+    drawn_.resize(3, count);
+    execute(context_, ops::sample_tokens{.logits = logits_.view(),
+                                         .settings = options_.sampling,
+                                         .key = context_.visible(std::span<sample_key const>(keys_)),
+                                         .id = ids_.data(),
+                                         .log_prob = drawn_.view().row(0),
+                                         .entropy = drawn_.view().row(1),
+                                         .kept_mass = drawn_.view().row(2)});
+    host_ids_.resize(count);
+    host_drawn_.resize(3 * count);
+    context_.download(host_ids_.data(), ids_.data(), count);
+    context_.download(host_drawn_.data(), drawn_.view().data, 3 * count);
+    for (std::size_t i = 0; i < count; ++i) {
+      generated_sequence& sequence = results_[active_[i].result];
+      sequence.tokens.push_back(host_ids_[i]);
+      sequence.log_probs.push_back(host_drawn_[i]);
+      sequence.entropies.push_back(host_drawn_[count + i]);
+      sequence.kept_mass.push_back(host_drawn_[2 * count + i]);
+    }
+  }
+
+  /// Removes finished sequences and gives back their rows, and those of prompts that nobody needs any more.
+  void retire() {
+    std::erase_if(active_, [&](active_sequence const& active) {
+      generated_sequence& sequence = results_[active.result];
+      bool const stopped = std::find(options_.stop_ids.begin(), options_.stop_ids.end(), sequence.tokens.back()) !=
+                           options_.stop_ids.end();
+      if (!stopped && sequence.tokens.size() < options_.max_new_tokens) return false;
+      sequence.finish = stopped ? finish_reason::stop : finish_reason::length;
+      rows_.release(active.rows);
+      prompt_state& state = states_[sequence.prompt];
+      if (--state.unfinished == 0) rows_.release(state.rows);
+      return true;
+    });
+  }
+
+  Context& context_;
+  transformer<Context>& runner_;
+  parameters<memory> const& weights_;
+  std::span<generation_prompt const> prompts_;
+  generation_options const& options_;
+  ops::key_range prefix_;
+  std::vector<prompt_state> states_;
+  kv_cache<memory> cache_;
+  row_allocator rows_;
+  std::vector<generated_sequence> results_;
+  std::size_t next_waiting_ = 0;
+  std::vector<active_sequence> active_;
+  std::vector<std::int32_t> tokens_, positions_, token_rows_, row_index_;
+  std::vector<ops::key_range> ancestors_;
+  std::vector<sample_key> keys_;
+  matrix<float, memory> prefix_hidden_, prompt_hidden_, hidden_, logits_, drawn_;
+  buffer<std::int32_t, memory> ids_;
+  std::vector<std::int32_t> host_ids_;
+  std::vector<float> host_drawn_;
+};
+
+}  // namespace detail
+
+/// Continues every prompt `samples` times.
+/// @param prefix  tokens before every prompt (the guideline), computed once
+/// @return one entry per prompt and sample, prompts in order, samples in order
+/// @throws argument_error for an empty prompt, a sequence beyond the model's positions or the cache
+template <class Context>
+[[nodiscard]] std::vector<generated_sequence> generate(Context& context, transformer<Context>& runner,
+                                                       parameters<typename Context::memory> const& weights,
+                                                       std::span<std::int32_t const> prefix,
+                                                       std::span<generation_prompt const> prompts,
+                                                       generation_options const& options) {
+  return detail::generation<Context>(context, runner, weights, prefix, prompts, options).run();
+}
+
+}  // namespace model
+RLVR_NAMESPACE_END

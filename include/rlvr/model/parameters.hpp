@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// The weights: one flat arena and named views into it.  Gradients and the optimiser's moments are arenas of the same
+/// layout, so that a step of the optimiser is one pass over four flat arrays.  Names and shapes are Hugging Face's.
+#pragma once
+
+#include <rlvr/core/error.hpp>
+#include <rlvr/core/math.hpp>
+#include <rlvr/core/model_config.hpp>
+#include <rlvr/core/random.hpp>
+#include <rlvr/core/tensor.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <numbers>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+RLVR_NAMESPACE_BEGIN
+namespace model {
+
+/// A named tensor in the arena.
+struct parameter_info {
+  std::string name;
+  std::vector<std::size_t> shape;  ///< one or two extents
+  std::size_t offset = 0;          ///< first element in the arena
+
+  [[nodiscard]] std::size_t size() const {
+    std::size_t count = 1;
+    for (std::size_t const extent : shape) count *= extent;
+    return count;
+  }
+};
+
+/// The weights of one decoder layer; a null pointer or an empty matrix is a part that the family lacks.
+struct layer_parameters {
+  float* input_norm = nullptr;
+  matrix_view<float> query, key, value, output;
+  float* query_bias = nullptr;
+  float* key_bias = nullptr;
+  float* value_bias = nullptr;
+  float* output_bias = nullptr;
+  float* query_norm = nullptr;
+  float* key_norm = nullptr;
+  float* post_attention_norm = nullptr;
+  matrix_view<float> gate, up, down;
+};
+
+/// All weights of the model, as views.
+struct parameter_views {
+  matrix_view<float> embedding;
+  std::vector<layer_parameters> layers;
+  float* final_norm = nullptr;
+  matrix_view<float> head;  ///< the embedding where they are tied
+};
+
+/// Where each tensor of a configuration lies.
+class parameter_layout {
+ public:
+  /// @throws argument_error if the configuration contradicts itself, shape_error if it does not fit into memory
+  explicit parameter_layout(model_config const& config) : config_(config) {
+    config.validate();
+    auto const hidden = static_cast<std::size_t>(config.hidden_size);
+    auto const inner = static_cast<std::size_t>(config.intermediate_size);
+    auto const attention = static_cast<std::size_t>(config.attention_size());
+    auto const key_value = static_cast<std::size_t>(config.key_value_size());
+    auto const head = static_cast<std::size_t>(config.head_dim);
+    auto const vocabulary = static_cast<std::size_t>(config.vocab_size);
+    add("model.embed_tokens.weight", {vocabulary, hidden});
+    for (std::int64_t i = 0; i < static_cast<std::int64_t>(config.num_hidden_layers); ++i) {
+      std::string const layer = "model.layers." + std::to_string(i) + ".";
+      add(layer + "input_layernorm.weight", {hidden});
+      add_linear(layer + "self_attn.q_proj", attention, hidden, config.qkv_bias);
+      add_linear(layer + "self_attn.k_proj", key_value, hidden, config.qkv_bias);
+      add_linear(layer + "self_attn.v_proj", key_value, hidden, config.qkv_bias);
+      add_linear(layer + "self_attn.o_proj", hidden, attention, config.output_bias);
+      if (config.qk_norm) {
+        add(layer + "self_attn.q_norm.weight", {head});
+        add(layer + "self_attn.k_norm.weight", {head});
+      }
+      add(layer + "post_attention_layernorm.weight", {hidden});
+      add(layer + "mlp.gate_proj.weight", {inner, hidden});
+      add(layer + "mlp.up_proj.weight", {inner, hidden});
+      add(layer + "mlp.down_proj.weight", {hidden, inner});
+    }
+    add("model.norm.weight", {hidden});
+    if (!config.tie_word_embeddings) add("lm_head.weight", {vocabulary, hidden});
+  }
+
+  [[nodiscard]] model_config const& config() const noexcept { return config_; }
+  /// In the order of the arena.
+  [[nodiscard]] std::vector<parameter_info> const& tensors() const noexcept { return tensors_; }
+  /// Elements of the arena, all tensors; a tied head counts once.
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+  /// Views into an arena of `size()` elements.
+  [[nodiscard]] parameter_views views(float* arena) const {
+    std::size_t next = 0;
+    auto const vector = [&]() { return arena + tensors_[next++].offset; };
+    auto const weight = [&]() {
+      parameter_info const& info = tensors_[next++];
+      return matrix_view<float>{arena + info.offset, info.shape[0], info.shape[1]};
+    };
+    parameter_views result;
+    result.embedding = weight();
+    result.layers.resize(static_cast<std::size_t>(config_.num_hidden_layers));
+    for (layer_parameters& layer : result.layers) {
+      layer.input_norm = vector();
+      layer.query = weight();
+      if (config_.qkv_bias) layer.query_bias = vector();
+      layer.key = weight();
+      if (config_.qkv_bias) layer.key_bias = vector();
+      layer.value = weight();
+      if (config_.qkv_bias) layer.value_bias = vector();
+      layer.output = weight();
+      if (config_.output_bias) layer.output_bias = vector();
+      if (config_.qk_norm) {
+        layer.query_norm = vector();
+        layer.key_norm = vector();
+      }
+      layer.post_attention_norm = vector();
+      layer.gate = weight();
+      layer.up = weight();
+      layer.down = weight();
+    }
+    result.final_norm = vector();
+    result.head = config_.tie_word_embeddings ? result.embedding : weight();
+    return result;
+  }
+
+ private:
+  void add(std::string name, std::vector<std::size_t> shape) {
+    std::size_t const count = element_count(shape);
+    tensors_.push_back({std::move(name), std::move(shape), size_});
+    size_ = checked_add(size_, count);
+  }
+  void add_linear(std::string const& name, std::size_t outputs, std::size_t inputs, bool bias) {
+    add(name + ".weight", {outputs, inputs});
+    if (bias) add(name + ".bias", {outputs});
+  }
+
+  model_config config_;
+  std::vector<parameter_info> tensors_;
+  std::size_t size_ = 0;
+};
+
+/// Weights in the memory of a backend.
+template <class Memory>
+class parameters {
+ public:
+  explicit parameters(model_config const& config)
+      : layout_(config), arena_(layout_.size()), views_(layout_.views(arena_.data())) {}
+
+  [[nodiscard]] model_config const& config() const noexcept { return layout_.config(); }
+  [[nodiscard]] parameter_layout const& layout() const noexcept { return layout_; }
+  [[nodiscard]] parameter_views const& views() const noexcept { return views_; }
+  [[nodiscard]] std::span<float> arena() const noexcept { return arena_.span(); }
+  /// One tensor's elements.
+  [[nodiscard]] std::span<float> values(parameter_info const& info) const {
+    return arena_.span().subspan(info.offset, info.size());
+  }
+
+ private:
+  parameter_layout layout_;
+  buffer<float, Memory> arena_;
+  parameter_views views_;
+};
+
+/// Initial weights for training from scratch: normal with standard deviation `deviation`, the two projections that
+/// write to the residual stream divided by sqrt(2 layers) (GPT-2's rule), norms 1, biases 0.  A function of the seed.
+/// @param arena  host memory of layout.size() elements
+inline void initialise(parameter_layout const& layout, float* arena, std::uint64_t seed, double deviation = 0.02) {
+  double const residual =
+      deviation / std::sqrt(2.0 * static_cast<double>(math::max<std::int64_t>(1, layout.config().num_hidden_layers)));
+  for (std::size_t t = 0; t < layout.tensors().size(); ++t) {
+    parameter_info const& info = layout.tensors()[t];
+    float* const values = arena + info.offset;
+    if (info.shape.size() == 1) {
+      float const value = info.name.ends_with(".bias") ? 0.0f : 1.0f;
+      for (std::size_t i = 0; i < info.size(); ++i) values[i] = value;
+      continue;
+    }
+    bool const writes_residual = info.name.ends_with("o_proj.weight") || info.name.ends_with("down_proj.weight");
+    random_stream stream(seed, t);
+    for (std::size_t i = 0; i < info.size(); ++i) {
+      // Box-Muller, one normal per pair of uniforms.
+      double const radius = std::sqrt(-2.0 * std::log(1.0 - stream.uniform()));
+      double const normal = radius * std::cos(2.0 * std::numbers::pi * stream.uniform());
+      values[i] = static_cast<float>(normal * (writes_residual ? residual : deviation));
+    }
+  }
+}
+
+}  // namespace model
+RLVR_NAMESPACE_END
