@@ -219,14 +219,21 @@ void group_advantages(Estimator const& estimator, std::span<T const> rewards, st
 
 /// (x - mean) / sqrt(variance + epsilon) over the numbers of a batch that count; the others become 0.
 struct whitening {
-  double epsilon = 1e-8;   ///< inside the square root (verl, TRL)
-  int ddof = 1;            ///< 1: divide by n - 1; 0: population
-  bool shift_mean = true;  ///< false: the mean is added back after scaling
+  double epsilon = 1e-8;    ///< inside the square root (verl, TRL)
+  int ddof = 1;             ///< 1: divide by n - 1; 0: population
+  bool shift_mean = true;   ///< false: the mean is added back after scaling
+  double mean_epsilon = 0;  ///< added to the count when the mean and the variance are taken (verl: 1e-8)
 
   /// One number, given the statistics of all that count.  All equal numbers become 0 (or their mean).
   [[nodiscard]] RLVR_HD double operator()(double x, reward_statistics const& batch) const {
-    double const centred = batch.all_equal ? 0 : (x - batch.mean) / std::sqrt(batch.variance(ddof) + epsilon);
-    return shift_mean ? centred : centred + batch.mean;
+    double const count = static_cast<double>(batch.count);
+    double const mean = batch.mean * (count / (count + mean_epsilon));
+    double const shift = batch.mean - mean;
+    double const deviations = batch.squared_deviations + count * shift * shift;
+    double const divisor = (count + mean_epsilon) * (count - ddof) / count;
+    double const variance = batch.count > ddof ? deviations / divisor : 0;
+    double const scaled = x == mean ? 0 : (x - mean) / std::sqrt(variance + epsilon);
+    return shift_mean ? scaled : scaled + mean;
   }
 
   /// Whitens the entries of `values` whose `mask` is true, in place, and sets the others to 0.  Entries that count but

@@ -163,9 +163,11 @@ enum class kl_weight : unsigned char {
   score_function     ///< exp(log_prob - stop_gradient(log_prob)): value 1, derivative 1
 };
 
-/// `Kl` times a differentiated importance weight; `Kl`'s output clamp must stay off, the one here comes after the
-/// product.  `detach_where_clamped`: the weight carries no gradient where `estimator.input_clamp` is active (NeMo-RL).
+/// `Kl` (k1, k2, k3, ...) times a differentiated importance weight; `Kl`'s output clamp must stay off, the one here
+/// comes after the product.  `detach_where_clamped`: the weight carries no gradient where `estimator.input_clamp` is
+/// active (NeMo-RL).
 template <class Kl>
+requires requires(Kl const& kl) { kl.input_clamp; }
 struct ratio_weighted {
   Kl estimator{};
   kl_weight weight = kl_weight::importance_ratio;
