@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// The figures of a scored batch: counts per class (errors among them), moments of the value, means of the parts.
+#pragma once
+
+#include <rlvr/core/config.hpp>
+#include <rlvr/reward/outcome.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+RLVR_NAMESPACE_BEGIN
+namespace reward {
+
+/// One named part over the outcomes that have it.
+struct part_summary {
+  std::string name{};
+  std::size_t count = 0;
+  double mean = 0;
+};
+
+/// A batch in figures.  Outcomes without a value count in `by_class` and in nothing else.
+struct outcome_summary {
+  std::size_t count = 0;   ///< all outcomes
+  std::size_t scored = 0;  ///< those with a value
+  double mean = 0;         ///< of the values; 0 if there is none
+  double deviation = 0;    ///< their population standard deviation
+  std::array<std::size_t, reward_class_count> by_class{};
+  std::vector<part_summary> parts{};  ///< in order of first appearance
+
+  [[nodiscard]] std::size_t of_class(reward_class kind) const noexcept {
+    return by_class[static_cast<std::size_t>(kind)];
+  }
+  /// The share of all outcomes, in [0, 1]; 0 for an empty batch.
+  [[nodiscard]] double rate(reward_class kind) const noexcept {
+    return count == 0 ? 0 : static_cast<double>(of_class(kind)) / static_cast<double>(count);
+  }
+};
+
+/// Sums in the outcomes' order, so equal batches give equal bits.
+[[nodiscard]] inline outcome_summary summarise(std::span<outcome const> outcomes) {
+  outcome_summary summary;
+  summary.count = outcomes.size();
+  for (outcome const& each : outcomes) {
+    ++summary.by_class[static_cast<std::size_t>(each.kind)];
+    if (!each.has_value()) continue;
+    ++summary.scored;
+    summary.mean += each.value;
+    for (outcome_part const& part : each.parts) {
+      auto found = std::find_if(summary.parts.begin(), summary.parts.end(),
+                                [&](part_summary const& known) { return known.name == part.name; });
+      if (found == summary.parts.end()) found = summary.parts.insert(found, part_summary{part.name, 0, 0});
+      ++found->count;
+      found->mean += part.value;
+    }
+  }
+  for (part_summary& part : summary.parts) part.mean /= static_cast<double>(part.count);
+  if (summary.scored == 0) return summary;
+  summary.mean /= static_cast<double>(summary.scored);
+  double squares = 0;
+  for (outcome const& each : outcomes) {
+    if (each.has_value()) squares += (each.value - summary.mean) * (each.value - summary.mean);
+  }
+  summary.deviation = std::sqrt(squares / static_cast<double>(summary.scored));
+  return summary;
+}
+
+}  // namespace reward
+RLVR_NAMESPACE_END
