@@ -31,7 +31,7 @@ std::string committed(std::string const& name) {
 std::vector<std::string> tokens(std::string text) {
   for (std::string const marker : {"<e1>", "</e1>", "<e2>", "</e2>", "(e1,e2)", "(e2,e1)"}) {
     for (auto at = text.find(marker); at != std::string::npos; at = text.find(marker)) {
-      text.replace(at, marker.size(), " ");
+      std::fill_n(text.begin() + static_cast<std::ptrdiff_t>(at), marker.size(), ' ');
     }
   }
   std::vector<std::string> words;
