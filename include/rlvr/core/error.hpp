@@ -6,7 +6,6 @@
 
 #include <rlvr/core/config.hpp>
 
-#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -14,41 +13,60 @@
 
 RLVR_NAMESPACE_BEGIN
 
+/// The file and line of a call.  std::source_location, were it not that clang 14 cannot use libstdc++'s and that nvcc
+/// 13 fails on constructors that inherit one as a default argument (which is why each class below spells its own).
+struct source_place {
+  char const* file = "";
+  unsigned line = 0;
+
+  [[nodiscard]] static constexpr source_place current(char const* in_file = __builtin_FILE(),
+                                                      unsigned at_line = __builtin_LINE()) {
+    source_place place;
+    place.file = in_file;
+    place.line = at_line;
+    return place;
+  }
+};
+
 /// Root of the hierarchy.
 class error : public std::runtime_error {
  public:
-  explicit error(std::string const& message, std::source_location where = std::source_location::current())
+  explicit error(std::string const& message, source_place where = source_place::current())
       : std::runtime_error(message), where_(where) {}
 
   /// The line of the library (or of its user) that raised the error; for developers, not part of `what()`.
-  [[nodiscard]] std::source_location const& where() const noexcept { return where_; }
+  [[nodiscard]] source_place const& where() const noexcept { return where_; }
 
  private:
-  std::source_location where_;
+  source_place where_;
 };
 
 /// A function was called with a value outside its contract.
 class argument_error : public error {
  public:
-  using error::error;
+  explicit argument_error(std::string const& message, source_place where = source_place::current())
+      : error(message, where) {}
 };
 
 /// Extents do not fit together, or their product does not fit into memory.
 class shape_error : public error {
  public:
-  using error::error;
+  explicit shape_error(std::string const& message, source_place where = source_place::current())
+      : error(message, where) {}
 };
 
 /// The input is well-formed, but asks for something this library does not do.
 class unsupported_error : public error {
  public:
-  using error::error;
+  explicit unsupported_error(std::string const& message, source_place where = source_place::current())
+      : error(message, where) {}
 };
 
 /// A number that must be finite is not.
 class numeric_error : public error {
  public:
-  using error::error;
+  explicit numeric_error(std::string const& message, source_place where = source_place::current())
+      : error(message, where) {}
 };
 
 /// The operating system refused: open, read, write, rename.
@@ -56,7 +74,7 @@ class io_error : public error {
  public:
   /// @param path    the file or folder
   /// @param action  what was attempted and the system's reason, e.g. "cannot open: No such file or directory"
-  io_error(std::string_view path, std::string_view action, std::source_location where = std::source_location::current())
+  io_error(std::string_view path, std::string_view action, source_place where = source_place::current())
       : error(std::string(path) + ": " + std::string(action), where), path_(path) {}
 
   [[nodiscard]] std::string const& path() const noexcept { return path_; }
@@ -75,7 +93,7 @@ class format_error : public error {
   /// @param found     what stands there
   /// @param expected  what should
   format_error(std::string_view code, std::string_view file, std::string_view place, std::string_view found,
-               std::string_view expected, std::source_location where = std::source_location::current())
+               std::string_view expected, source_place where = source_place::current())
       : error(std::string(file) + ": " + std::string(place) + ": found " + std::string(found) + ", expected " +
                   std::string(expected),
               where),
