@@ -49,9 +49,32 @@ namespace detail {
   std::memcpy(&to, from, count * sizeof(float));
 }
 
-/// The one order in which eight lanes become a number.
+/// Half of `lanes`.
+typedef float half_lanes __attribute__((vector_size(16)));
+
+/// x[i] + x[i + 4]
+[[gnu::always_inline]] inline void add_halves(half_lanes& to, lanes const& x) {
+  to = __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
+}
+
+/// The one order in which eight lanes become a number: y_i = x_i + x_(i+4), then (y_0 + y_2) + (y_1 + y_3).
 [[gnu::always_inline]] inline float fold(lanes const& x) {
-  return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+  half_lanes y;
+  add_halves(y, x);
+  return (y[0] + y[2]) + (y[1] + y[3]);
+}
+
+/// Four folds at once, each in that same order.
+[[gnu::always_inline]] inline void fold4(half_lanes& to, lanes const& a, lanes const& b, lanes const& c,
+                                         lanes const& d) {
+  half_lanes ya, yb, yc, yd;
+  add_halves(ya, a);
+  add_halves(yb, b);
+  add_halves(yc, c);
+  add_halves(yd, d);
+  half_lanes const ab = __builtin_shufflevector(ya, yb, 0, 1, 4, 5) + __builtin_shufflevector(ya, yb, 2, 3, 6, 7);
+  half_lanes const cd = __builtin_shufflevector(yc, yd, 0, 1, 4, 5) + __builtin_shufflevector(yc, yd, 2, 3, 6, 7);
+  to = __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
 }
 
 /// Rows x Columns outputs of C = A B^T at once.
@@ -59,37 +82,52 @@ template <std::size_t Rows, std::size_t Columns>
 inline void transposed_tile(float const* a, std::size_t a_stride, float const* b, std::size_t b_stride,
                             std::size_t depth, float* c, std::size_t c_stride, bool accumulate) {
   lanes sums[Rows][Columns] = {};
-  lanes x;
-  lanes y[Columns];
+  lanes x[Rows];
+  lanes y;
   std::size_t k = 0;
   for (; k + lane_count <= depth; k += lane_count) {
 #pragma GCC unroll 16
-    for (std::size_t j = 0; j < Columns; ++j) load(y[j], b + j * b_stride + k);
+    for (std::size_t i = 0; i < Rows; ++i) load(x[i], a + i * a_stride + k);
 #pragma GCC unroll 16
-    for (std::size_t i = 0; i < Rows; ++i) {
-      load(x, a + i * a_stride + k);
+    for (std::size_t j = 0; j < Columns; ++j) {
+      load(y, b + j * b_stride + k);
 #pragma GCC unroll 16
-      for (std::size_t j = 0; j < Columns; ++j) multiply_add(sums[i][j], x, y[j]);
+      for (std::size_t i = 0; i < Rows; ++i) multiply_add(sums[i][j], x[i], y);
     }
   }
   if (k < depth) {
 #pragma GCC unroll 16
-    for (std::size_t j = 0; j < Columns; ++j) load_partial(y[j], b + j * b_stride + k, depth - k);
+    for (std::size_t i = 0; i < Rows; ++i) load_partial(x[i], a + i * a_stride + k, depth - k);
 #pragma GCC unroll 16
-    for (std::size_t i = 0; i < Rows; ++i) {
-      load_partial(x, a + i * a_stride + k, depth - k);
+    for (std::size_t j = 0; j < Columns; ++j) {
+      load_partial(y, b + j * b_stride + k, depth - k);
 #pragma GCC unroll 16
-      for (std::size_t j = 0; j < Columns; ++j) multiply_add(sums[i][j], x, y[j]);
+      for (std::size_t i = 0; i < Rows; ++i) multiply_add(sums[i][j], x[i], y);
     }
   }
 #pragma GCC unroll 16
-  for (std::size_t i = 0; i < Rows; ++i)
+  for (std::size_t i = 0; i < Rows; ++i) {
+    float* const out = c + i * c_stride;
+    if constexpr (Columns % 4 == 0) {
 #pragma GCC unroll 16
-    for (std::size_t j = 0; j < Columns; ++j) {
-      float const value = fold(sums[i][j]);
-      float& out = c[i * c_stride + j];
-      out = accumulate ? out + value : value;
+      for (std::size_t j = 0; j < Columns; j += 4) {
+        half_lanes value;
+        fold4(value, sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]);
+        if (accumulate) {
+          half_lanes before;
+          std::memcpy(&before, out + j, sizeof before);
+          value = before + value;
+        }
+        std::memcpy(out + j, &value, sizeof value);
+      }
+    } else {
+#pragma GCC unroll 16
+      for (std::size_t j = 0; j < Columns; ++j) {
+        float const value = fold(sums[i][j]);
+        out[j] = accumulate ? out[j] + value : value;
+      }
     }
+  }
 }
 
 /// All columns for `Rows` rows.  `Columns` keeps about twelve accumulators busy.
@@ -161,11 +199,11 @@ inline void multiply_transposed(float const* a, std::size_t a_stride, float cons
     std::size_t const width = math::min(block, columns - first);
     float const* const panel = b + first * b_stride;
     std::size_t i = 0;
-    for (; i + 4 <= rows; i += 4)
-      detail::transposed_rows<4, 3>(a + i * a_stride, a_stride, panel, b_stride, depth, width, c + i * c_stride + first,
+    for (; i + 3 <= rows; i += 3)
+      detail::transposed_rows<3, 4>(a + i * a_stride, a_stride, panel, b_stride, depth, width, c + i * c_stride + first,
                                     c_stride, accumulate);
     if (i + 2 <= rows) {
-      detail::transposed_rows<2, 6>(a + i * a_stride, a_stride, panel, b_stride, depth, width, c + i * c_stride + first,
+      detail::transposed_rows<2, 4>(a + i * a_stride, a_stride, panel, b_stride, depth, width, c + i * c_stride + first,
                                     c_stride, accumulate);
       i += 2;
     }
