@@ -32,7 +32,7 @@ namespace reward {
 template <class Reward>
 struct named_reward {
   std::string name{};
-  Reward inner{};
+  Reward inner;
   static constexpr bool thread_safe = is_thread_safe<Reward>;
 
   template <class Sample>
@@ -93,7 +93,7 @@ template <class Reward>
 template <class Reward>
 struct term {
   double weight = 1;
-  Reward reward{};
+  Reward reward;
   std::string name{};  ///< in metrics; empty: the reward's own name, else "term1", "term2", ...
 };
 template <class Reward>
@@ -196,8 +196,8 @@ template <class... Rewards>
 /// A reward behind a gate; made by `only_if`.
 template <class Gate, class Reward>
 struct gated_reward {
-  Gate gate{};
-  Reward inner{};
+  Gate gate;
+  Reward inner;
   double otherwise = 0;
   static constexpr bool thread_safe = is_thread_safe<Gate> && is_thread_safe<Reward>;
 
@@ -225,8 +225,8 @@ template <class Gate, class Reward>
 /// A reward whose value goes through a function; class, parts and passing stay.  Made by the functions below.
 template <class Reward, class Function>
 struct mapped_reward {
-  Reward inner{};
-  Function function{};
+  Reward inner;
+  Function function;
   std::string name{};
   static constexpr bool thread_safe = is_thread_safe<Reward>;
 

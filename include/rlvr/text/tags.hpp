@@ -55,21 +55,41 @@ struct tag_occurrence {
   friend constexpr bool operator==(tag_occurrence const&, tag_occurrence const&) = default;
 };
 
+namespace detail {
+
+/// Whether the tag stands at this offset.  Byte by byte: tags are too short for calls to memcmp to pay.
+[[nodiscard]] constexpr bool stands_at(std::string_view text, std::size_t at, std::string_view tag) noexcept {
+  if (text.size() - at < tag.size()) return false;
+  for (std::size_t i = 0; i < tag.size(); ++i) {
+    if (text[at + i] != tag[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace detail
+
 /// Counts every tag in one pass; time proportional to the text's length times the tags' total length at worst, and
 /// to the length alone where their first byte is rare.  An empty tag never occurs.
 template <std::size_t Count>
 [[nodiscard]] constexpr std::array<tag_occurrence, Count> tag_scan(
     std::string_view text, std::array<std::string_view, Count> const& tags) noexcept {
   std::array<tag_occurrence, Count> found{};
-  bool one_lead = Count > 0;  // then the search for the next candidate is a memchr
-  for (std::string_view const tag : tags) one_lead = one_lead && !tag.empty() && tag.front() == tags.front().front();
+  bool one_lead = Count > 0;       // one first byte: the next candidate is found by memchr
+  bool any_second = false;         // some tag is a single byte
+  std::array<bool, 256> second{};  // the second bytes of the tags
+  for (std::string_view const tag : tags) {
+    one_lead = one_lead && !tag.empty() && tag.front() == tags.front().front();
+    any_second = any_second || tag.size() == 1;
+    if (tag.size() > 1) second[static_cast<unsigned char>(tag[1])] = true;
+  }
   for (std::size_t at = 0; at < text.size(); ++at) {
-    if (one_lead) {
+    if (one_lead && text[at] != tags.front().front()) {
       at = text.find(tags.front().front(), at);
       if (at == std::string_view::npos) break;
     }
+    if (!any_second && (at + 1 == text.size() || !second[static_cast<unsigned char>(text[at + 1])])) continue;
     for (std::size_t i = 0; i < Count; ++i) {
-      if (tags[i].empty() || !text.substr(at).starts_with(tags[i])) continue;
+      if (tags[i].empty() || !detail::stands_at(text, at, tags[i])) continue;
       if (found[i].count++ == 0) found[i].position = at;
     }
   }

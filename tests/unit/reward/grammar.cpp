@@ -170,7 +170,7 @@ TEST_CASE("mutated responses are accepted exactly by the grammar") {
                                           "\xf3\xa0\x81\x81"};
   std::vector<std::string> const labels = {
       "Other",         "Message-Topic(e2,e1)", "Cause-Effect (e1, e2)", " Entity-Origin ( e2,e1 ) ",
-      "Message-Topic", "Other(e1,e2)"};
+      "Message-Topic", "Other(e1,e2)",         "Message-Topic(e2,e1]"};
   agreement agree;
   std::mt19937 random(2);
   std::size_t const rounds = 200000;

@@ -64,6 +64,7 @@ TEST_CASE("a label forgives white space where the rule says so, and nothing else
                            "Owns(",
                            "Owns()",
                            "Owns(e1,e2",
+                           "Owns(e1,e2]",
                            "Owns e1,e2)",
                            "Owns(e1,e2))",
                            "(e1,e2)",

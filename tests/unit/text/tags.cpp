@@ -184,6 +184,6 @@ TEST_CASE("a megabyte of anything parses in linear time") {
     (void)status_of(inside);
     std::chrono::duration<double, std::milli> const elapsed = std::chrono::steady_clock::now() - start;
     CAPTURE(unit, elapsed.count());
-    CHECK(elapsed.count() < 200);  // 3 MB; quadratic work would take minutes
+    CHECK(elapsed.count() < 2000);  // 3 MB, a few ms; quadratic work would take minutes
   }
 }
