@@ -7,6 +7,7 @@
 #include <rlvr/core/shape.hpp>
 #include <rlvr/core/tensor_view.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <cstring>
 #include <new>
@@ -74,13 +75,25 @@ class buffer {
   std::size_t size_ = 0;
 };
 
-/// An owning row-major matrix.
+/// An owning row-major matrix; moves, never copies implicitly.  One that was moved from is 0 x 0.
 template <class T, memory_space Space = host_memory>
 class matrix {
  public:
   matrix() = default;
   matrix(std::size_t rows, std::size_t columns)
       : storage_(checked_multiply(rows, columns)), rows_(rows), columns_(columns) {}
+  matrix(matrix&& other) noexcept
+      : storage_(std::move(other.storage_)),
+        rows_(std::exchange(other.rows_, 0)),
+        columns_(std::exchange(other.columns_, 0)) {}
+  matrix& operator=(matrix&& other) noexcept {
+    storage_ = std::move(other.storage_);
+    if (this != &other) {
+      rows_ = std::exchange(other.rows_, 0);
+      columns_ = std::exchange(other.columns_, 0);
+    }
+    return *this;
+  }
 
   [[nodiscard]] std::size_t rows() const noexcept { return rows_; }
   [[nodiscard]] std::size_t columns() const noexcept { return columns_; }
