@@ -47,7 +47,7 @@ inline constexpr std::string_view accuracy = "accuracy";
 inline constexpr std::string_view reward_class_prefix = "reward_class/";
 /// The classes in the order in which tables and stacks show them; classes beyond these follow by first appearance.
 inline constexpr std::array<std::string_view, 7> reward_classes{
-    "correct", "wrong_direction", "wrong_label", "invalid_label", "bad_format", "error", "timeout"};
+    "correct", "wrong_direction", "wrong_label", "invalid_label", "bad_format", "error", "timed_out"};
 
 // ---- completions, over rows (lengths in tokens, the end-of-sequence token included) ------------------------------
 inline constexpr std::string_view mean_length = "completions/mean_length";
@@ -74,6 +74,8 @@ inline constexpr std::string_view loss = "loss";
 inline constexpr std::string_view grad_norm = "grad_norm";
 /// Step size that this step used.
 inline constexpr std::string_view learning_rate = "learning_rate";
+/// 1 in steps whose gradient was not finite: weights and moments stayed as they were; absent otherwise.
+inline constexpr std::string_view skipped_update = "skipped_update";
 /// Tokens processed since the run began, prompts and completions, counted once per row.
 inline constexpr std::string_view num_tokens = "num_tokens";
 

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// A step of GRPO (DeepSeekMath, arXiv 2402.03300) and its family: sample a group of responses per prompt, score them,
+/// turn scores into group-relative advantages, and update the policy on all of their tokens.
+///
+/// The estimator, the objective, the KL term and the aggregation are types of `grpo_settings` (rl/presets.hpp); the
+/// reward is any callable that turns sequences into outcomes.  The batch is one prefix tree: the shared prefix once,
+/// each prompt once, then the responses.  The log-probs that the sampler reports have the bits of the training forward
+/// pass, so they *are* the old log-probs: nothing is recomputed, and the first update of a batch has ratio 1 exactly.
+#pragma once
+
+#include <rlvr/core/config.hpp>
+#include <rlvr/core/error.hpp>
+#include <rlvr/model/generate.hpp>
+#include <rlvr/reward/outcome.hpp>
+#include <rlvr/rl/advantage.hpp>
+#include <rlvr/rl/presets.hpp>
+#include <rlvr/train/learner.hpp>
+#include <rlvr/train/metrics.hpp>
+#include <rlvr/train/sft.hpp>
+#include <rlvr/train/token_batch.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+RLVR_NAMESPACE_BEGIN
+namespace train {
+
+/// What happens to groups whose rewards are all equal.  Their advantages are 0 either way.
+enum class zero_variance_policy : std::uint8_t {
+  keep,  ///< their tokens count in the normaliser of the loss (most stacks)
+  drop   ///< they are left out of the batch, which also saves their forward pass (prime-rl, DAPO without resampling)
+};
+
+/// How a batch of rollouts becomes updates.
+struct grpo_schedule {
+  std::size_t epochs = 1;               ///< passes over the batch (TRL: num_iterations)
+  std::size_t mini_batches = 1;         ///< updates per pass; groups are split evenly, in order
+  std::size_t max_pass_tokens = 16384;  ///< a pass through the model holds about so many tokens; more are accumulated
+  zero_variance_policy zero_variance = zero_variance_policy::keep;
+  bool mask_truncated = false;   ///< responses cut at the length limit add nothing to the loss
+  std::size_t chunk_rows = 128;  ///< of the fused loss
+};
+
+/// The rollouts of a step and what became of them; entry i of each array belongs to sequence i.
+struct rollout_batch {
+  std::vector<model::generated_sequence> sequences;
+  std::vector<reward::outcome> outcomes;
+  std::vector<double> advantages;
+};
+
+namespace detail {
+
+/// Seconds since construction.
+class stopwatch {
+ public:
+  [[nodiscard]] double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// The reward as advantage estimators read it: NaN where there is none.
+[[nodiscard]] inline double value_or_nan(reward::outcome const& outcome) {
+  return outcome.has_value() ? outcome.value : std::numeric_limits<double>::quiet_NaN();
+}
+
+/// Mean, spread and classes of the rewards; lengths.
+inline void describe_rollouts(rollout_batch const& batch, std::size_t group_size, step_record& record) {
+  auto const rows = static_cast<double>(batch.sequences.size());
+  double reward_sum = 0.0, spread = 0.0;
+  std::size_t scored = 0, flat = 0, groups = 0, formatted = 0, truncated = 0;
+  std::vector<std::size_t> classes(reward::reward_class_count);
+  for (std::size_t first = 0; first < batch.sequences.size(); first += group_size) {
+    std::vector<double> values;
+    for (std::size_t i = first; i < first + group_size; ++i) {
+      reward::outcome const& outcome = batch.outcomes[i];
+      ++classes[static_cast<std::size_t>(outcome.kind)];
+      if (outcome.has_value()) values.push_back(outcome.value);
+    }
+    double mean = 0.0, square = 0.0;
+    for (double const value : values) mean += value;
+    reward_sum += mean;
+    scored += values.size();
+    if (values.size() < 2) continue;
+    mean /= static_cast<double>(values.size());
+    for (double const value : values) square += (value - mean) * (value - mean);
+    double const deviation = std::sqrt(square / static_cast<double>(values.size() - 1));
+    spread += deviation;
+    flat += deviation == 0.0 ? 1 : 0;
+    ++groups;
+  }
+  std::size_t shortest = std::numeric_limits<std::size_t>::max(), longest = 0, total = 0;
+  for (model::generated_sequence const& sequence : batch.sequences) {
+    total += sequence.tokens.size();
+    shortest = std::min(shortest, sequence.tokens.size());
+    longest = std::max(longest, sequence.tokens.size());
+    truncated += sequence.finish == model::finish_reason::length ? 1 : 0;
+  }
+  auto const of_class = [&](reward::reward_class kind) { return classes[static_cast<std::size_t>(kind)]; };
+  formatted = batch.sequences.size() - of_class(reward::reward_class::bad_format) -
+              of_class(reward::reward_class::invalid_label) - of_class(reward::reward_class::error) -
+              of_class(reward::reward_class::timed_out);
+  record.set(metric::reward, scored ? reward_sum / static_cast<double>(scored) : 0.0);
+  record.set(metric::reward_std, groups ? spread / static_cast<double>(groups) : 0.0);
+  record.set(metric::frac_reward_zero_std, groups ? static_cast<double>(flat) / static_cast<double>(groups) : 0.0);
+  record.set(metric::format_ok, static_cast<double>(formatted) / rows);
+  record.set(metric::accuracy, static_cast<double>(of_class(reward::reward_class::correct)) / rows);
+  for (std::size_t kind = 0; kind < classes.size(); ++kind) {
+    std::string_view const name = reward::class_name(static_cast<reward::reward_class>(kind));
+    bool const always =
+        std::find(metric::reward_classes.begin(), metric::reward_classes.end(), name) != metric::reward_classes.end();
+    if (always || classes[kind]) record.set(metric::reward_class(name), static_cast<double>(classes[kind]) / rows);
+  }
+  record.set(metric::mean_length, static_cast<double>(total) / rows);
+  record.set(metric::min_length, static_cast<double>(shortest));
+  record.set(metric::max_length, static_cast<double>(longest));
+  record.set(metric::clipped_ratio, static_cast<double>(truncated) / rows);
+}
+
+/// Sums of per-token figures over the updates of a step.
+struct token_figures {
+  double entropy = 0.0, kl = 0.0;
+  std::size_t tokens = 0, clipped_low = 0, clipped_high = 0;
+
+  void add(token_losses const& losses) {
+    for (std::size_t i = 0; i < losses.loss.size(); ++i) {
+      entropy += static_cast<double>(losses.entropy[i]);
+      kl += static_cast<double>(losses.loss[i].kl);
+      clip_region const clip = losses.loss[i].clip;
+      clipped_low += clip == clip_region::low || clip == clip_region::dual ? 1 : 0;
+      clipped_high += clip == clip_region::high ? 1 : 0;
+    }
+    tokens += losses.loss.size();
+  }
+};
+
+}  // namespace detail
+
+/// Samples `group_size` responses per prompt.
+template <class Context>
+[[nodiscard]] std::vector<model::generated_sequence> rollout(learner<Context>& policy,
+                                                             std::span<std::int32_t const> prefix,
+                                                             std::span<model::generation_prompt const> prompts,
+                                                             model::generation_options const& options) {
+  return model::generate(policy.context(), policy.runner(), policy.weights(), prefix, prompts, options);
+}
+
+/// Packs groups [first, last) of the rollouts, in passes of about `schedule.max_pass_tokens` tokens.
+/// A part's scales are not set yet.
+[[nodiscard]] inline std::vector<token_batch> pack(rollout_batch const& rollouts, std::span<std::int32_t const> prefix,
+                                                   std::span<model::generation_prompt const> prompts, std::size_t first,
+                                                   std::size_t last, std::size_t group_size,
+                                                   grpo_schedule const& schedule) {
+  std::vector<token_batch> parts;
+  std::int64_t root = 0;
+  for (std::size_t p = first; p < last; ++p) {
+    std::span const group(rollouts.sequences.data() + p * group_size, group_size);
+    std::span const advantages(rollouts.advantages.data() + p * group_size, group_size);
+    if (schedule.zero_variance == zero_variance_policy::drop &&
+        std::all_of(advantages.begin(), advantages.end(), [](double a) { return a == 0.0; }))
+      continue;
+    if (parts.empty() || parts.back().tree.size() > schedule.max_pass_tokens) {
+      parts.emplace_back();
+      root = parts.back().tree.add_segment(prefix);
+    }
+    token_batch& batch = parts.back();
+    std::int64_t const segment = batch.tree.add_segment(prompts[p].tokens, root);
+    for (std::size_t s = 0; s < group_size; ++s) {
+      if (schedule.mask_truncated && group[s].finish == model::finish_reason::length) continue;
+      batch.add_response(group[s].tokens, segment);
+      batch.advantage.insert(batch.advantage.end(), group[s].tokens.size(), static_cast<float>(advantages[s]));
+      batch.old_log_prob.insert(batch.old_log_prob.end(), group[s].log_probs.begin(), group[s].log_probs.end());
+    }
+  }
+  return parts;
+}
+
+/// One step: rollout, reward, advantages, updates.
+/// @param reference  frozen weights for the KL term; null: no reference, the KL term is 0
+/// @param prefix     tokens before every prompt (the guideline)
+/// @param options    sampling; `options.sampling.temperature` also divides the logits of the loss
+/// @param score      outcomes of the sequences, in their order
+/// @param rollouts   receives the step's rollouts
+template <class Context, class Settings, class Score>
+step_record grpo_step(learner<Context>& policy, model::parameters<typename Context::memory> const* reference,
+                      std::span<std::int32_t const> prefix, std::span<model::generation_prompt const> prompts,
+                      Settings const& settings, grpo_schedule const& schedule, update_settings const& update,
+                      model::generation_options const& options, Score&& score, rollout_batch& rollouts) {
+  auto const group_size = static_cast<std::size_t>(settings.group_size);
+  if (group_size == 0 || prompts.empty()) throw argument_error("grpo_step: no prompts or an empty group");
+  for (model::generation_prompt const& prompt : prompts)
+    require_extent("grpo_step: samples of a prompt", prompt.samples, group_size);
+  if (!(options.sampling.temperature > 0.0f))
+    throw argument_error("grpo_step: greedy rollouts of a group are all the same; expected a temperature above 0");
+  step_record record;
+  record.phase = std::string(phase::grpo);
+
+  detail::stopwatch const rollout_time;
+  rollouts.sequences = rollout(policy, prefix, prompts, options);
+  double const rollout_seconds = rollout_time.seconds();
+
+  detail::stopwatch const reward_time;
+  rollouts.outcomes = score(std::span<model::generated_sequence const>(rollouts.sequences));
+  require_extent("grpo_step: outcomes of the reward", rollouts.outcomes.size(), rollouts.sequences.size());
+  double const reward_seconds = reward_time.seconds();
+  std::vector<double> rewards;
+  for (reward::outcome const& outcome : rollouts.outcomes) rewards.push_back(detail::value_or_nan(outcome));
+  rollouts.advantages.assign(rewards.size(), 0.0);
+  group_advantages(settings.advantage, std::span<double const>(rewards), group_size,
+                   std::span<double>(rollouts.advantages));
+  detail::describe_rollouts(rollouts, group_size, record);
+
+  detail::stopwatch const update_time;
+  head_settings const head{.temperature = options.sampling.temperature, .chunk_rows = schedule.chunk_rows};
+  detail::token_figures figures;
+  double loss = 0.0, grad_norm = 0.0;
+  std::size_t updates = 0, skipped = 0, tokens = 0;
+  std::size_t const mini_batches = std::clamp<std::size_t>(schedule.mini_batches, 1, prompts.size());
+  // Mini-batches are packed once: reference log-probs belong to the rollouts, not to a pass.
+  std::vector<std::vector<token_batch>> mini(mini_batches);
+  for (std::size_t m = 0; m < mini_batches; ++m) {
+    mini[m] = pack(rollouts, prefix, prompts, m * prompts.size() / mini_batches,
+                   (m + 1) * prompts.size() / mini_batches, group_size, schedule);
+    batch_statistics global;
+    for (token_batch const& part : mini[m]) global += part.statistics();
+    for (token_batch& part : mini[m]) {
+      part.set_scales(settings.aggregation, global);
+      if (reference) policy.log_probs(*reference, part, head, part.reference_log_prob);
+    }
+  }
+  for (std::size_t epoch = 0; epoch < schedule.epochs; ++epoch)
+    for (std::vector<token_batch> const& parts : mini) {
+      if (parts.empty()) continue;  // every group was dropped
+      for (token_batch const& part : parts) {
+        token_losses const losses = policy.accumulate(part, settings.objective, head);
+        figures.add(losses);
+        loss += losses.total;
+        tokens += part.tree.size();
+      }
+      update_result const result = policy.update(update.rule, update.factor, update.max_grad_norm);
+      grad_norm += result.grad_norm;
+      skipped += result.skipped ? 1 : 0;
+      ++updates;
+    }
+  auto const per_token = [&](double sum) { return figures.tokens ? sum / static_cast<double>(figures.tokens) : 0.0; };
+  auto const per_update = [&](double sum) { return updates ? sum / static_cast<double>(updates) : 0.0; };
+  record.set(metric::entropy, per_token(figures.entropy));
+  if (reference) record.set(metric::kl, per_token(figures.kl));
+  record.set(metric::clip_low, per_token(static_cast<double>(figures.clipped_low)));
+  record.set(metric::clip_high, per_token(static_cast<double>(figures.clipped_high)));
+  record.set(metric::loss, per_update(loss));
+  record.set(metric::grad_norm, per_update(grad_norm));
+  record.set(metric::learning_rate, update.rule.learning_rate * update.factor);
+  record.set(metric::num_tokens, static_cast<double>(tokens));
+  if (skipped) record.set(metric::skipped_update, static_cast<double>(skipped));
+  record.set("time/rollout", rollout_seconds);
+  record.set("time/reward", reward_seconds);
+  record.set("time/update", update_time.seconds());
+  return record;
+}
+
+}  // namespace train
+RLVR_NAMESPACE_END
