@@ -36,11 +36,12 @@ struct relation_example {
 
 /// One relation of a guideline.
 struct relation_definition {
-  std::string name{};         ///< as it stands in labels: no white space, control bytes or any of ( ) < > |
-  std::string definition{};   ///< when the relation holds
-  std::string first_role{};   ///< what the first argument is, e.g. "cause"
-  std::string second_role{};  ///< what the second argument is, e.g. "effect"
-  bool directed = true;       ///< whether its labels carry (e1,e2) or (e2,e1)
+  std::string name{};               ///< as it stands in labels: no white space, control bytes or any of ( ) < > |
+  std::string definition{};         ///< when the relation holds
+  std::string first_role{};         ///< what the first argument is, e.g. "cause"
+  std::string second_role{};        ///< what the second argument is, e.g. "effect"
+  bool directed = true;             ///< whether its labels carry (e1,e2) or (e2,e1)
+  std::vector<std::string> cues{};  ///< wording that points to the relation, e.g. "leads to"
   std::vector<relation_example> examples{};
 };
 
@@ -161,7 +162,7 @@ namespace detail {
 
 /// Checks what every reader of a guideline relies on.
 /// @throws argument_error if there is no relation, a name is empty, repeated or holds white space, a control byte or
-///         one of ( ) < > |, or an example's answer is no label of the guideline
+///         one of ( ) < > |, a cue is empty or more than one line, or an example's answer is no label
 inline void validate(guideline const& guide) {
   std::string const place = "guideline '" + guide.title + "': ";
   if (guide.relations.empty()) throw argument_error(place + "it has no relation, expected at least one");
@@ -180,6 +181,10 @@ inline void validate(guideline const& guide) {
     }
   }
   for (relation_definition const& relation : guide.relations) {
+    for (std::string const& cue : relation.cues) {
+      if (!cue.empty() && cue.find_first_of("\r\n") == std::string::npos) continue;
+      throw argument_error(place + "a cue of '" + relation.name + "' is empty or holds a line feed");
+    }
     for (relation_example const& example : relation.examples) {
       if (parse_label(guide, example.answer)) continue;
       throw argument_error(place + "an example of '" + relation.name + "' has the answer '" + example.answer +
@@ -192,12 +197,14 @@ inline void validate(guideline const& guide) {
 struct guideline_rendering {
   bool title = true;
   bool introduction = true;
+  bool relations = true;  ///< the list of relations, in the form that the next switches choose
   bool definitions = true;
   bool roles = true;  ///< the argument roles of directed relations
   bool direction_rule = true;
   bool labels = false;                                                          ///< a list of every label
   std::size_t examples_per_relation = std::numeric_limits<std::size_t>::max();  ///< at most so many
-  bool compact = false;                                                         ///< no headings, no blank lines
+  bool cue_lines = false;  ///< one line "- cue = Name" per cue: first cues of all relations, then second ones, ...
+  bool compact = false;    ///< no headings, no blank lines
 };
 
 /// The guideline as text, ending in a line feed; equal inputs give equal bytes.  The guideline is its author's text
@@ -207,8 +214,9 @@ struct guideline_rendering {
   std::string_view const paragraph = options.compact ? "\n" : "\n\n";
   if (options.title && !guide.title.empty()) (text += guide.title) += paragraph;
   if (options.introduction && !guide.introduction.empty()) (text += guide.introduction) += paragraph;
-  if (!options.compact) text += "Relations:\n";
+  if (options.relations && !options.compact) text += "Relations:\n";
   for (relation_definition const& relation : guide.relations) {
+    if (!options.relations) break;
     if (!options.compact) text += "- ";
     text += relation.name;
     if (options.roles && relation.directed) {
@@ -221,6 +229,18 @@ struct guideline_rendering {
       if (!options.compact) text += "  Example: ";
       ((text += relation.examples[i].sentence) += " -> ") += relation.examples[i].answer;
       text += '\n';
+    }
+  }
+  if (options.cue_lines) {
+    if (!options.compact) text += "\nCues:\n";
+    bool more = true;
+    for (std::size_t i = 0; more; ++i) {
+      more = false;
+      for (relation_definition const& relation : guide.relations) {
+        if (i >= relation.cues.size()) continue;
+        ((((text += "- ") += relation.cues[i]) += " = ") += relation.name) += '\n';
+        more = true;
+      }
     }
   }
   if (options.direction_rule && !guide.direction_rule.empty()) {

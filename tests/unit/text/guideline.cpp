@@ -156,3 +156,18 @@ TEST_CASE("the SemEval-2010 guideline has the task's 19 labels and fits a short 
     }
   }
 }
+
+TEST_CASE("cues render as a lexicon, and nothing else if nothing else is asked for") {
+  guideline guide = two_relations();
+  guide.relations[0].cues = {"owned", "kept"};
+  guide.relations[1].cues = {"equals"};
+  guideline_rendering const lexicon{.title = false,
+                                    .introduction = false,
+                                    .relations = false,
+                                    .direction_rule = false,
+                                    .cue_lines = true,
+                                    .compact = true};
+  CHECK(render(guide, lexicon) == "- owned = Owns\n- equals = Peer\n- kept = Owns\n");
+  guide.relations[1].cues = {"two\nlines"};
+  CHECK_THROWS_WITH(validate(guide), Contains("a cue of 'Peer'"));
+}
