@@ -113,7 +113,7 @@ class learner {
     execute(
         *context_,
         ops::linear_policy_loss<Objective>{
-            .head = head_of(count, head),
+            .head = head_of(weights_, count, head),
             .objective = objective,
             .records = {.target = context_->visible(std::span(batch.target)),
                         .scale = context_->visible(std::span(batch.scale)),
