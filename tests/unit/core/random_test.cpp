@@ -106,7 +106,7 @@ TEST_CASE("random_stream: seeds and streams differ, equal ones repeat") {
 }
 
 TEST_CASE("random_stream: below is uniform for any bound") {
-  for (std::uint64_t const bound : {1, 2, 3, 7, 10, 97}) {
+  for (std::uint64_t const bound : {1u, 2u, 3u, 7u, 10u, 97u}) {
     rlvr::random_stream stream(11, bound);
     constexpr std::size_t draws = 50000;
     std::vector<std::uint64_t> counts(bound);
