@@ -90,7 +90,7 @@ struct attention_forward {
   matrix_view<float const> key;       ///< [keys, key_value_heads * head_size]
   matrix_view<float const> value;     ///< [keys, key_value_heads * head_size]
   matrix_view<float> output;          ///< [queries, heads * head_size]
-  attention_statistics statistics{};  ///< written where given (non-null data)
+  attention_statistics statistics{};  ///< written where given (non-null data, both or none)
 
   void validate() const {
     if (!plan) throw argument_error("attention: no plan");
@@ -100,17 +100,46 @@ struct attention_forward {
     require_extent("attention: columns of the query", query.columns, shape.heads * shape.head_size);
     require_extent("attention: columns of the key", key.columns, shape.key_value_heads * shape.head_size);
     require_extent("attention: columns of the value", value.columns, shape.key_value_heads * shape.head_size);
+    require_extent("attention: rows of the value", value.rows, key.rows);
     require_extent("attention: rows of the output", output.rows, query.rows);
     require_extent("attention: columns of the output", output.columns, query.columns);
-    for (query_span const& span : plan->spans) {
-      if (span.begin < 0 || span.count < 0 || static_cast<std::size_t>(span.begin + span.count) > query.rows)
-        throw shape_error("attention: a span lies outside the queries");
-      for (std::int64_t r = span.first_range; r < span.first_range + span.range_count; ++r) {
-        key_range const& range = plan->ranges[static_cast<std::size_t>(r)];
-        if (range.begin < 0 || range.count < 0 || static_cast<std::size_t>(range.begin + range.count) > key.rows)
-          throw shape_error("attention: a range lies outside the keys");
-      }
+    if (!(shape.scale >= 0.0f)) throw argument_error("attention: the scale must not be negative");
+    validate(statistics.maximum);
+    validate(statistics.inverse_normaliser);
+    for (query_span const& span : plan->spans) validate(span);
+  }
+
+ private:
+  /// Whether `count` rows from `begin` lie within `rows`, whatever the numbers.
+  [[nodiscard]] static constexpr bool within(std::int64_t begin, std::int64_t count, std::size_t rows) {
+    return begin >= 0 && count >= 0 && static_cast<std::size_t>(begin) <= rows &&
+           static_cast<std::size_t>(count) <= rows - static_cast<std::size_t>(begin);
+  }
+
+  void validate(matrix_view<float> const& statistic) const {
+    if (!statistic.data) return;
+    require_extent("attention: rows of the statistics", statistic.rows, query.rows);
+    require_extent("attention: columns of the statistics", statistic.columns, shape.heads);
+  }
+
+  void validate(query_span const& span) const {
+    if (!within(span.begin, span.count, query.rows)) throw shape_error("attention: a span lies outside the queries");
+    if (span.range_count < 1 || !within(span.first_range, span.range_count, plan->ranges.size()))
+      throw shape_error("attention: a span has no ranges of its plan");
+    std::int64_t context = 0;
+    for (std::int64_t r = span.first_range; r < span.first_range + span.range_count; ++r) {
+      key_range const& range = plan->ranges[static_cast<std::size_t>(r)];
+      if (!within(range.begin, range.count, key.rows)) throw shape_error("attention: a range lies outside the keys");
+      context += range.count;
     }
+    key_range const& own = plan->ranges[static_cast<std::size_t>(span.first_range + span.range_count - 1)];
+    if (span.own_before < 0 || span.own_before > own.count || own.count - span.own_before < span.count)
+      throw shape_error("attention: a span's own range has " + std::to_string(own.count) + " keys, expected " +
+                        std::to_string(span.own_before) + " before its queries and " + std::to_string(span.count) +
+                        " for them");
+    if (context > plan->longest_context)
+      throw shape_error("attention: a span sees " + std::to_string(context) + " keys, the plan's longest_context is " +
+                        std::to_string(plan->longest_context));
   }
 };
 
@@ -131,8 +160,11 @@ struct attention_gradient {
     require_extent("attention_gradient: columns of the output gradient", output_gradient.columns,
                    forward.query.columns);
     require_extent("attention_gradient: rows of the query gradient", query_gradient.rows, forward.query.rows);
+    require_extent("attention_gradient: columns of the query gradient", query_gradient.columns, forward.query.columns);
     require_extent("attention_gradient: rows of the key gradient", key_gradient.rows, forward.key.rows);
+    require_extent("attention_gradient: columns of the key gradient", key_gradient.columns, forward.key.columns);
     require_extent("attention_gradient: rows of the value gradient", value_gradient.rows, forward.value.rows);
+    require_extent("attention_gradient: columns of the value gradient", value_gradient.columns, forward.value.columns);
   }
 };
 

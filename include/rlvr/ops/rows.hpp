@@ -70,10 +70,13 @@ struct swiglu_gradient {
 
   void validate() const {
     require_extent("swiglu_gradient: rows of up", up.rows, gate.rows);
+    require_extent("swiglu_gradient: columns of up", up.columns, gate.columns);
     require_extent("swiglu_gradient: rows of the gradient", out_gradient.rows, gate.rows);
     require_extent("swiglu_gradient: columns of the gradient", out_gradient.columns, gate.columns);
     require_extent("swiglu_gradient: rows of the gate gradient", gate_gradient.rows, gate.rows);
+    require_extent("swiglu_gradient: columns of the gate gradient", gate_gradient.columns, gate.columns);
     require_extent("swiglu_gradient: rows of the up gradient", up_gradient.rows, gate.rows);
+    require_extent("swiglu_gradient: columns of the up gradient", up_gradient.columns, gate.columns);
   }
 };
 

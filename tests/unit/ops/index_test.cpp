@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// Bias, gather, scatter and scatter-add: copies are exact, sums agree with double.
+#include <rlvr/backend/cpu/rows.hpp>
+#include <rlvr/ops/execute.hpp>
+
+#include "harness.hpp"
+
+namespace {
+
+using rlvr::execute;
+using test::guarded;
+using test::same_bits;
+
+}  // namespace
+
+TEST_CASE("bias: added to every row; its gradient is the sum of the rows") {
+  for (std::size_t const width : test::widths)
+    for (std::size_t const rows : {0, 1, 2, 17, 67}) {
+      INFO("rows=" << rows << " width=" << width << " seed=" << rows + 100 * width);
+      std::mt19937 engine(static_cast<unsigned>(rows + 100 * width));
+      guarded x(rows, width, width % 3), bias(1, width), dy(rows, width, 2), db(1, width);
+      auto expected = reference::copy_of(x.randomise(engine).view());
+      bias.randomise(engine);
+      dy.randomise(engine);
+      auto gradient = reference::copy_of(db.randomise(engine).view());
+      for (std::size_t i = 0; i < rows; ++i)
+        for (std::size_t j = 0; j < width; ++j) {
+          expected(i, j) += static_cast<double>(bias.view()(0, j));
+          gradient(0, j) += static_cast<double>(dy.view()(i, j));
+        }
+      guarded const start = db;
+      for (std::size_t threads = 1; threads <= 3; ++threads) {
+        rlvr::cpu::context context(threads);
+        guarded values = x, sums = start;
+        execute(context, rlvr::ops::add_bias{.values = values.view(), .bias = bias.data()});
+        execute(context, rlvr::ops::bias_gradient{.output_gradient = dy.view(), .gradient = sums.data()});
+        RLVR_CHECK_CLOSE(values.view(), expected, 1);
+        RLVR_CHECK_CLOSE(sums.view(), gradient, rows);
+        if (threads == 1) db = sums;
+        CHECK(same_bits(sums.view(), db.view()));
+        CHECK((values.intact() && sums.intact()));
+      }
+    }
+}
+
+TEST_CASE("gather, scatter: copies in the order of the index; scatter_add: its transpose") {
+  for (std::size_t const width : {1, 7, 8, 33, 129, 20000})
+    for (std::size_t const rows : {0, 1, 2, 19}) {
+      INFO("rows=" << rows << " width=" << width << " seed=" << rows + width);
+      std::mt19937 engine(static_cast<unsigned>(rows + width));
+      constexpr std::size_t places = 23;
+      guarded source(places, width, 1), gathered(rows, width, 2), scattered(places, width), added(places, width, 3);
+      source.randomise(engine);
+      std::vector<std::int32_t> any(rows), distinct(places);
+      for (auto& i : any) i = static_cast<std::int32_t>(engine() % 5);  // repeats
+      for (std::size_t i = 0; i < places; ++i) distinct[i] = static_cast<std::int32_t>((i * 7 + 3) % places);
+      guarded first_added = added;
+      for (std::size_t threads = 1; threads <= 3; ++threads) {
+        rlvr::cpu::context context(threads);
+        execute(context, rlvr::ops::gather_rows{
+                             .source = source.view(), .index = any.data(), .output = gathered.fill(test::nan).view()});
+        bool exact = true;
+        for (std::size_t i = 0; i < rows; ++i)
+          exact = exact && same_bits(gathered.view().middle_rows(i, 1),
+                                     source.view().middle_rows(static_cast<std::size_t>(any[i]), 1));
+        CHECK(exact);
+
+        execute(context,
+                rlvr::ops::scatter_rows{
+                    .source = gathered.view(), .index = distinct.data(), .destination = scattered.fill(0.5f).view()});
+        std::vector<bool> written(places);
+        exact = true;
+        for (std::size_t i = 0; i < rows; ++i) {
+          auto const place = static_cast<std::size_t>(distinct[i]);
+          written[place] = true;
+          exact = exact && same_bits(scattered.view().middle_rows(place, 1), gathered.view().middle_rows(i, 1));
+        }
+        for (std::size_t i = 0; i < places; ++i)
+          for (std::size_t j = 0; j < width; ++j) exact = exact && (written[i] || scattered.view()(i, j) == 0.5f);
+        CHECK(exact);
+
+        added.fill(0.25f);
+        auto expected = reference::copy_of(added.view());
+        for (std::size_t i = 0; i < rows; ++i)
+          for (std::size_t j = 0; j < width; ++j)
+            expected(static_cast<std::size_t>(any[i]), j) += static_cast<double>(gathered.view()(i, j));
+        execute(context, rlvr::ops::scatter_add_rows{
+                             .source = gathered.view(), .index = any.data(), .destination = added.view()});
+        RLVR_CHECK_CLOSE(added.view(), expected, rows);
+        if (threads == 1) first_added = added;
+        CHECK(same_bits(first_added.view(), added.view()));
+        CHECK((gathered.intact() && scattered.intact() && added.intact()));
+      }
+    }
+}
