@@ -7,6 +7,8 @@
 /// `own_before` + i + 1 rows.  The keys may be rows of the same packed batch (training) or of a cache (generation);
 /// both use this op, which is why a token gets the same bits either way.
 ///
+/// Values are expected to be finite: a backend may multiply those that a query of the same span does not see by 0.
+///
 ///   out_i = sum_j softmax_j(scale q_i . k_j) v_j,   query head h uses key/value head floor(h * kv_heads / heads)
 #pragma once
 

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// The promise under prefix sharing: a token's attention has the same bits in a flat sequence, in any cut into
+// segments, in any batch, and decoded one token at a time through a cache; and gradients do not depend on threads.
+#include "attention_support.hpp"
+
+namespace {
+
+using rlvr::execute;
+using test::guarded;
+using test::same_bits;
+
+// A sequence cut at the given places: a chain of segments, each the parent of the next.
+test::tree chain(std::vector<std::size_t> const& lengths) {
+  test::tree result;
+  for (std::size_t const length : lengths) result.add(static_cast<int>(result.segments.size()) - 1, length);
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("attention: flat, cut into segments, one token at a time - the same bits") {
+  rlvr::cpu::context context(2);
+  unsigned seed = 1;
+  for (test::heads const& h : test::head_cases)
+    for (std::size_t const tokens : {1, 2, 9, 33, 70, 131}) {
+      INFO("heads=" << h << " tokens=" << tokens << " seed=" << seed);
+      std::mt19937 engine(seed++);
+      test::attention_data flat(h, tokens);
+      flat.packed.randomise(engine, 1.5f);
+      auto const whole = chain({tokens}).plan();
+      execute(context, flat.forward(whole));
+
+      for (int cut = 0; cut < 4; ++cut) {
+        std::vector<std::size_t> lengths;
+        for (std::size_t rest = tokens; rest > 0;) {
+          std::size_t const length = lengths.size() == 4 ? rest : 1 + engine() % rest;
+          lengths.push_back(length);
+          rest -= length;
+        }
+        test::attention_data parts = flat;
+        parts.out.fill(test::nan);
+        auto const plan = chain(lengths).plan();
+        execute(context, parts.forward(plan));
+        CHECK(same_bits(flat.out.view(), parts.out.view()));
+        CHECK(same_bits(flat.maximum.view(), parts.maximum.view()));
+        CHECK(same_bits(flat.inverse.view(), parts.inverse.view()));
+      }
+
+      // Decode: keys arrive in a cache at another place, the shared prefix in a range of its own.
+      std::size_t const prefix = tokens / 3;
+      constexpr std::size_t place = 17;
+      guarded key(tokens + place + 2, h.key_value * h.size, 5), value(tokens + place + 2, h.key_value * h.size);
+      guarded out(tokens, h.query * h.size);
+      std::size_t const own_place = place + prefix + 1;
+      for (std::size_t i = 0; i < tokens; ++i) {
+        std::size_t const row = i < prefix ? place + i : own_place + i - prefix;
+        for (std::size_t j = 0; j < key.columns(); ++j) {
+          key.view()(row, j) = flat.key()(i, j);
+          value.view()(row, j) = flat.value()(i, j);
+        }
+        rlvr::ops::attention_plan plan;
+        auto const as_int = [](std::size_t x) { return static_cast<std::int64_t>(x); };
+        rlvr::ops::key_range const shared{place, as_int(prefix)};
+        if (i < prefix)
+          plan.add_span(0, 1, {}, {place, as_int(i + 1)}, as_int(i));
+        else
+          plan.add_span(0, 1, {&shared, 1}, {as_int(own_place), as_int(i - prefix + 1)}, as_int(i - prefix));
+        execute(context, rlvr::ops::attention_forward{.shape = h.shape(),
+                                                      .plan = &plan,
+                                                      .query = flat.query().middle_rows(i, 1),
+                                                      .key = key.view(),
+                                                      .value = value.view(),
+                                                      .output = out.view().middle_rows(i, 1)});
+      }
+      CHECK(same_bits(flat.out.view(), out.view()));
+    }
+}
+
+TEST_CASE("attention: a path through a shared tree has the bits of the flat sequence") {
+  rlvr::cpu::context context(2);
+  for (unsigned seed = 1; seed <= 12; ++seed)
+    for (test::heads const& h : {test::heads{4, 2, 16}, {3, 1, 7}}) {
+      INFO("heads=" << h << " seed=" << seed);
+      std::mt19937 engine(seed);
+      test::tree const tree = test::random_tree(engine, 1 + static_cast<int>(seed % 4), 37);
+      test::attention_data shared(h, tree.tokens);
+      shared.packed.randomise(engine);
+      auto const plan = tree.plan();
+      execute(context, shared.forward(plan));
+      auto const visible = tree.visible();
+      for (test::segment const& leaf : tree.segments) {
+        if (leaf.length == 0) continue;
+        // All that the leaf's last token sees, root first: the sequence without sharing.
+        std::vector<std::size_t> rows;
+        for (auto const& range : tree.ancestors(leaf))
+          for (std::int64_t n = 0; n < range.count; ++n) rows.push_back(static_cast<std::size_t>(range.begin + n));
+        for (std::size_t n = 0; n < leaf.length; ++n) rows.push_back(leaf.begin + n);
+        REQUIRE(rows.size() == visible[leaf.begin + leaf.length - 1].size());
+        test::attention_data flat(h, rows.size());
+        for (std::size_t i = 0; i < rows.size(); ++i)
+          for (std::size_t j = 0; j < flat.packed.columns(); ++j)
+            flat.packed.view()(i, j) = shared.packed.view()(rows[i], j);
+        auto const flat_plan = chain({rows.size()}).plan();
+        execute(context, flat.forward(flat_plan));
+        bool equal = true;
+        for (std::size_t i = 0; i < rows.size(); ++i)
+          equal = equal && same_bits(flat.out.view().middle_rows(i, 1), shared.out.view().middle_rows(rows[i], 1));
+        CHECK(equal);
+      }
+    }
+}
+
+TEST_CASE("attention: the thread count changes no bit of values and gradients") {
+  for (test::heads const& h : {test::heads{1, 1, 8}, {4, 2, 16}, {6, 6, 5}})
+    for (std::size_t const longest : {5, 70}) {
+      INFO("heads=" << h << " longest=" << longest);
+      std::mt19937 engine(static_cast<unsigned>(longest));
+      test::tree const tree = test::random_tree(engine, 3, longest);
+      auto const plan = tree.plan();
+      test::attention_data inputs(h, tree.tokens);
+      inputs.packed.randomise(engine);
+      guarded d_out(tree.tokens, h.query * h.size);
+      d_out.randomise(engine);
+      std::vector<test::attention_data> results, gradients;
+      for (std::size_t threads = 1; threads <= 3; ++threads) {
+        rlvr::cpu::context context(threads);
+        test::attention_data data = inputs, gradient(h, tree.tokens);
+        gradient.packed.fill(0.125f);
+        execute(context, data.forward(plan));
+        execute(context, rlvr::ops::attention_gradient{.forward = data.forward(plan),
+                                                       .output_gradient = d_out.view(),
+                                                       .query_gradient = gradient.query(),
+                                                       .key_gradient = gradient.key(),
+                                                       .value_gradient = gradient.value()});
+        results.push_back(data);
+        gradients.push_back(gradient);
+        CHECK(same_bits(results.front().out.view(), data.out.view()));
+        CHECK(same_bits(gradients.front().packed.view(), gradient.packed.view()));
+      }
+    }
+}
+
+TEST_CASE("attention: keys that a token does not see cannot change it, not even as NaN") {
+  rlvr::cpu::context context(1);
+  auto const clean_rows = [&](test::tree const& tree, std::size_t poisoned, bool value_too, std::size_t rows) {
+    std::mt19937 engine(4);
+    test::attention_data clean({2, 1, 9}, tree.tokens);
+    clean.packed.randomise(engine);
+    test::attention_data dirty = clean;
+    for (std::size_t j = 0; j < 9; ++j) {
+      dirty.key()(poisoned, j) = test::nan;
+      if (value_too) dirty.value()(poisoned, j) = test::infinity;
+    }
+    auto const plan = tree.plan();
+    execute(context, clean.forward(plan));
+    execute(context, dirty.forward(plan));
+    CHECK(std::isnan(dirty.out.view()(poisoned, 0)));
+    return same_bits(clean.out.view().middle_rows(0, rows), dirty.out.view().middle_rows(0, rows));
+  };
+  for (std::size_t const poisoned : {1, 5, 31, 32, 39}) {  // a later token of the same segment
+    INFO("poisoned token " << poisoned);
+    CHECK(clean_rows(chain({40}), poisoned, false, poisoned));
+  }
+  test::tree siblings;
+  siblings.add(-1, 3);
+  siblings.add(0, 5);
+  siblings.add(0, 4);
+  CHECK(clean_rows(siblings, 8, true, 8));  // the first token of a sibling
+}
