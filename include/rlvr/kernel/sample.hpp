@@ -39,9 +39,9 @@ struct sampled_token {
   float kept_mass;  ///< probability, under the temperature, of everything the filters kept; 1 without filters
 };
 
-/// Orders floats as unsigned integers, -inf first.
+/// Orders floats as unsigned integers, -inf first; the two zeros are equal.
 [[nodiscard]] RLVR_HD constexpr std::uint32_t ordered_bits(float x) {
-  auto const raw = __builtin_bit_cast(std::uint32_t, x);
+  auto const raw = __builtin_bit_cast(std::uint32_t, x + 0.0f);  // -0 + 0 = 0
   return raw & 0x80000000u ? ~raw : raw | 0x80000000u;
 }
 

@@ -15,6 +15,7 @@
 #include <rlvr/kernel/token_loss.hpp>
 
 #include <cstddef>
+#include <limits>
 #include <string>
 
 RLVR_NAMESPACE_BEGIN
@@ -30,7 +31,8 @@ struct linear_head {
   void validate() const {
     require_extent("linear head: columns of the weight", weight.columns, hidden.columns);
     if (weight.rows == 0) throw shape_error("linear head: the vocabulary is empty");
-    if (!(temperature > 0.0f)) throw argument_error("linear head: the temperature must be positive");
+    if (!(temperature >= std::numeric_limits<float>::min() && temperature <= std::numeric_limits<float>::max()))
+      throw argument_error("linear head: the temperature must be positive and finite");
     if (chunk_rows == 0) throw argument_error("linear head: chunk_rows must be positive");
   }
 };
@@ -61,7 +63,7 @@ struct linear_policy_loss {
   void validate() const {
     head.validate();
     if (!records.target && head.hidden.rows) throw argument_error("linear_policy_loss: no targets");
-    if (records.sequence && !records.sequence_index)
+    if (records.sequence && !records.sequence_index && head.hidden.rows)
       throw argument_error("linear_policy_loss: sequence records need sequence_index");
     require_extent("linear_policy_loss: rows of the hidden gradient", hidden_gradient.rows, head.hidden.rows);
     require_extent("linear_policy_loss: columns of the hidden gradient", hidden_gradient.columns, head.hidden.columns);

@@ -11,6 +11,7 @@
 #include <rlvr/kernel/token_loss.hpp>
 
 #include <cstdint>
+#include <limits>
 
 RLVR_NAMESPACE_BEGIN
 namespace ops {
@@ -30,8 +31,11 @@ struct sample_tokens {
     if (logits.rows == 0) return;
     if (logits.columns == 0) throw shape_error("sample_tokens: the vocabulary is empty");
     if (!key || !id) throw argument_error("sample_tokens: key and id are required");
-    if (!(settings.temperature >= 0.0f)) throw argument_error("sample_tokens: the temperature must not be negative");
+    if (settings.temperature != 0.0f && !(settings.temperature >= std::numeric_limits<float>::min() &&
+                                          settings.temperature <= std::numeric_limits<float>::max()))
+      throw argument_error("sample_tokens: the temperature must be 0 (greedy), or positive and finite");
     if (settings.top_k < 0) throw argument_error("sample_tokens: top_k must not be negative");
+    if (settings.vocabulary_limit < 0) throw argument_error("sample_tokens: vocabulary_limit must not be negative");
     if (!(settings.top_p > 0.0f && settings.top_p <= 1.0f))
       throw argument_error("sample_tokens: top_p is not in (0, 1]");
     if (!(settings.min_p >= 0.0f && settings.min_p <= 1.0f))
