@@ -19,7 +19,7 @@ namespace ops {
 /// ids[i] ~ softmax(logits[i] / temperature), filtered; keyed, so a sequence's draws do not depend on its neighbours.
 struct sample_tokens {
   matrix_view<float const> logits;  ///< [rows, vocabulary]
-  sampling_settings settings;
+  sampling_settings settings{};
   sample_key const* key = nullptr;  ///< [rows]
   std::int32_t* id = nullptr;       ///< [rows], written
   float* log_prob = nullptr;        ///< [rows]: of the drawn token under softmax(logits / temperature) over the whole
