@@ -78,11 +78,20 @@ namespace detail {
   return {first / static_cast<double>(count), last / static_cast<double>(count)};
 }
 
-/// A number for people, with a typographic minus sign.
+/// A number for people: three significant digits, a typographic minus sign.
 [[nodiscard]] inline std::string readable_number(double value, bool percent = false) {
   if (!std::isfinite(value)) return "\u2013";
+  double const magnitude = std::abs(value);
   std::string const sign = value < 0 ? "\u2212" : "";
-  return sign + (percent ? fmt::format("{:.1f} %", 100 * std::abs(value)) : fmt::format("{:.3g}", std::abs(value)));
+  if (percent) return sign + fmt::format("{:.1f} %", 100 * magnitude);
+  if (magnitude != 0 && magnitude < 1e-3) return tick_label(value, 1e-9);
+  if (magnitude >= 100) return tick_label(value, 1);
+  return sign + fmt::format("{:.{}f}", magnitude,
+                            magnitude >= 10                    ? 1
+                            : magnitude >= 1 || magnitude == 0 ? 2
+                            : magnitude >= 0.1                 ? 3
+                            : magnitude >= 0.01                ? 4
+                                                               : 5);
 }
 
 /// Writes the page section by section.
@@ -110,8 +119,7 @@ class page_writer {
     confusion();
     samples();
     settings();
-    append(out_, "<footer>Written by rlvr {}.</footer>\n</main>\n</body>\n</html>\n",
-           escape_html(data_.run.library_version));
+    out_ += "<footer>Written by rlvr.</footer>\n</main>\n</body>\n</html>\n";
     return std::move(out_);
   }
 
@@ -163,10 +171,9 @@ class page_writer {
       std::string value = readable_number(last.value, true);
       if (std::isfinite(last.half_width)) append(value, " <small>\u00b1 {:.1f}</small>", 100 * last.half_width);
       tile(table.columns[i], value,
-           escape_html(table.rows.back().name) +
-               (table.rows.size() > 1
-                    ? ", from " + readable_number(cell(0).value, true) + " (" + escape_html(table.rows[0].name) + ")"
-                    : std::string()));
+           escape_html(table.rows.back().name) + (table.rows.size() > 1 ? " \u00b7 " + escape_html(table.rows[0].name) +
+                                                                              " " + readable_number(cell(0).value, true)
+                                                                        : std::string()));
     }
     auto const movement = [&](std::string_view what, std::string_view name, bool percent) {
       auto const [first, last] = ends_of(curve_of(data_.steps, train::phase::grpo, name, "", 0).y);
@@ -202,17 +209,15 @@ class page_writer {
   }
 
   void curves() {
-    section(
-        "Training curves",
-        "Thin lines are single steps, thick lines their centred moving mean; dots are evaluations.  At the right of "
-        "each title: the mean of the last tenth, for evaluations the last value.");
+    section("Training curves",
+            "Thin lines are single steps, thick lines their local mean; dots are evaluations.  At the right of "
+            "each title: the mean of the last tenth, for evaluations the last value.");
     if (figures_.empty()) out_ += "<div class=\"card\"><p class=\"caption\">No steps were recorded.</p></div>\n";
     out_ += "<div class=\"grid2\">\n";
     for (auto const& [chart, note] : figures_) {
-      append(out_, "<figure class=\"card\"><figcaption><b>{}</b><span class=\"note\">{}</span>",
-             escape_html(chart.title), escape_html(note));
+      append(out_, "<figure class=\"card\"><figcaption><b>{}</b>", escape_html(chart.title));
       if (chart.curves.size() == 1) append(out_, "<span class=\"last\">{}</span>", last_of(chart, chart.curves[0]));
-      out_ += "</figcaption>\n";
+      append(out_, "<span class=\"note\">{}</span></figcaption>\n", escape_html(note));
       if (chart.curves.size() > 1) {
         out_ += "<ul class=\"legend\">";
         for (auto const& curve : chart.curves) {
@@ -322,9 +327,13 @@ class page_writer {
     };
     item("gold", escape_html(shorten(record.gold, 120)));
     item("answer", record.answer ? escape_html(shorten(*record.answer, 120)) : "\u2013");
-    item("reward", readable_number(record.reward));
-    for (auto const& [name, value] : record.reward_parts) item(escape_html(readable(name)), readable_number(value));
-    item("advantage", readable_number(record.advantage));
+    auto const brief = [](double value) {
+      std::string const sign = value < 0 ? "\u2212" : "";
+      return std::isfinite(value) ? sign + fmt::format("{:.3g}", std::abs(value)) : std::string("\u2013");
+    };
+    item("reward", brief(record.reward));
+    for (auto const& [name, value] : record.reward_parts) item(escape_html(readable(name)), brief(value));
+    item("advantage", brief(record.advantage));
     item("step", std::to_string(record.step));
     if (!record.prompt_id.empty()) item("prompt", escape_html(shorten(record.prompt_id, 60)));
     if (record.truncated) item("", "truncated");

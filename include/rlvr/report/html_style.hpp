@@ -26,7 +26,7 @@ header{margin-bottom:26px}
 .kicker{color:var(--accent);font-size:12px;font-weight:650;letter-spacing:.09em;text-transform:uppercase;margin:0 0 4px}
 h1{font-size:30px;line-height:1.2;letter-spacing:-.015em;font-weight:680;margin:0 0 8px;overflow-wrap:anywhere}
 h2{font-size:19px;letter-spacing:-.005em;font-weight:650;margin:44px 0 4px}
-.lead{color:var(--soft);margin:0 0 16px;max-width:72ch}
+.lead{color:var(--soft);margin:0 0 16px;max-width:94ch}
 .facts{display:flex;flex-wrap:wrap;gap:4px 22px;color:var(--soft);font-size:13px;margin:10px 0 0;padding:0;list-style:none}
 .facts b{color:var(--ink);font-weight:600}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:14px;margin:22px 0 0}
@@ -52,9 +52,10 @@ th{font-weight:600;text-align:left}
 .key{display:inline-block;width:9px;height:9px;border-radius:50%;background:var(--c);margin-right:9px}
 .caption{color:var(--soft);font-size:13px;margin:10px 0 0}
 figure{margin:0}
-figcaption{display:flex;align-items:baseline;gap:10px;margin:0 0 8px;flex-wrap:wrap}
+.grid2 figure{display:flex;flex-direction:column}.grid2 svg{margin-top:auto}
+figcaption{display:flex;align-items:baseline;gap:2px 10px;margin:0 0 8px;flex-wrap:wrap}
 figcaption b{font-weight:640}
-figcaption .note{color:var(--faint);font-size:12.5px}
+figcaption .note{color:var(--faint);font-size:12.5px;flex-basis:100%;margin-top:-5px}
 figcaption .last{margin-left:auto;font-variant-numeric:tabular-nums;font-weight:600;font-size:14px}
 .legend{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:12.5px;color:var(--soft);margin:0 0 6px;padding:0;list-style:none}
 .legend i{display:inline-block;width:14px;height:3px;border-radius:2px;background:var(--c);margin-right:6px;
@@ -65,7 +66,7 @@ svg text{font-size:11px;fill:var(--soft);font-variant-numeric:tabular-nums}
 svg .name,svg .none{fill:var(--faint)}svg .panel{font-weight:600;fill:var(--ink);font-size:12px}svg .label{font-size:12px}
 .grid{stroke:var(--grid)}.axis{stroke:var(--faint)}
 .curve{fill:none;stroke:var(--c);stroke-width:1.9;stroke-linejoin:round;stroke-linecap:round}
-.raw{fill:none;stroke:var(--c);stroke-width:.9;opacity:.28;stroke-linejoin:round;stroke-linecap:round}
+.raw{fill:none;stroke:var(--c);stroke-width:1;opacity:.36;stroke-linejoin:round;stroke-linecap:round}
 .dot{fill:var(--c);stroke:var(--card);stroke-width:1.2}
 .whisker{stroke:var(--c);stroke-width:2.2;stroke-linecap:round;opacity:.65}
 .area{fill:var(--c);opacity:.9}
@@ -88,7 +89,7 @@ svg .name,svg .none{fill:var(--faint)}svg .panel{font-weight:600;fill:var(--ink)
 .picks label{border:1px solid var(--line);background:var(--card);border-radius:999px;padding:3px 12px;font-size:13px;
 cursor:pointer;color:var(--soft)}
 .picks label:hover{border-color:var(--faint)}
-.picks label .n{color:var(--faint);margin-left:5px;font-variant-numeric:tabular-nums}
+.picks label .n{opacity:.72;margin-left:5px;font-variant-numeric:tabular-nums}
 .sample{margin:0 0 12px;padding:12px 16px 14px;border-left:4px solid var(--c)}
 .sample .head{display:flex;flex-wrap:wrap;gap:3px 18px;align-items:baseline;font-size:13px;color:var(--soft);margin:0 0 8px;
 font-variant-numeric:tabular-nums}

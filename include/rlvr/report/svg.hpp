@@ -32,7 +32,7 @@ struct series {
   std::vector<double> x;
   std::vector<double> y;
   int colour = 0;        ///< 0 ... 7
-  bool markers = false;  ///< few, precise points (evaluations): a line through dots, never smoothed
+  bool markers = false;  ///< precise points (evaluations): a line through dots, never smoothed
 };
 
 /// Curves over steps.
@@ -75,15 +75,13 @@ struct plot_frame {
   value_range x{0, 1};
   value_range y{0, 1};
 
-  [[nodiscard]] double at_x(double value) const {
-    double const span = x.high - x.low;
-    double const share = span > 0 ? (value - x.low) / span : 0.5;
-    return left + share * (width - left - right);
-  }
-  [[nodiscard]] double at_y(double value) const {
-    double const span = y.high - y.low;
-    double const share = span > 0 ? (value - y.low) / span : 0.5;
-    return height - bottom - share * (height - top - bottom);
+  [[nodiscard]] double at_x(double value) const { return left + share(value, x) * (width - left - right); }
+  [[nodiscard]] double at_y(double value) const { return height - bottom - share(value, y) * (height - top - bottom); }
+
+  /// Where a value stands in a range, from 0 to 1; one half where the range has no width or overflows.
+  [[nodiscard]] static double share(double value, value_range const& range) {
+    double const result = (value - range.low) / (range.high - range.low);
+    return std::isfinite(result) ? std::clamp(result, 0.0, 1.0) : 0.5;
   }
 };
 
@@ -193,7 +191,8 @@ inline void thin_out(std::vector<double>& x, std::vector<double>& y) {
   if (!has_data) return out;
   for (auto const& curve : chart.curves) {
     std::string const css = "s" + std::to_string(curve.colour % 8);
-    if (curve.markers) {
+    std::size_t const reach = smoothing_reach(curve.y.size());
+    if (curve.markers || reach == 0) {
       detail::append_path(out, frame, curve.x, curve.y, "curve " + css);
       for (std::size_t i = 0; i < curve.y.size(); ++i) {
         if (!std::isfinite(curve.y[i])) continue;
@@ -205,16 +204,16 @@ inline void thin_out(std::vector<double>& x, std::vector<double>& y) {
       }
       continue;
     }
-    std::size_t const reach = smoothing_reach(curve.y.size());
     std::vector<double> raw_x = curve.x;
     std::vector<double> raw_y = curve.y;
     detail::thin_out(raw_x, raw_y);
-    if (reach > 0) {
-      detail::append_path(out, frame, raw_x, raw_y, "raw " + css);
-      raw_x = curve.x;
-      raw_y = smooth(curve.y, reach);
-      detail::thin_out(raw_x, raw_y);
+    detail::append_path(out, frame, raw_x, raw_y, "raw " + css);
+    raw_x = curve.x;
+    raw_y = smooth(curve.y, reach);
+    if (chart.full_scale) {  // the line's end may leave the range of the shares by a little
+      for (double& y_smooth : raw_y) y_smooth = std::isfinite(y_smooth) ? std::clamp(y_smooth, 0.0, 1.0) : y_smooth;
     }
+    detail::thin_out(raw_x, raw_y);
     detail::append_path(out, frame, raw_x, raw_y, "curve " + css);
   }
   return out + "</svg>";
@@ -245,6 +244,7 @@ inline void thin_out(std::vector<double>& x, std::vector<double>& y) {
     std::vector<double> share = chart.layers[l].y;
     for (double& value : share) value = std::isfinite(value) ? std::max(value, 0.0) : 0.0;
     share = smooth(share, smoothing_reach(share.size()));
+    for (double& value : share) value = std::max(value, 0.0);
     share.resize(x.size(), share.empty() ? 0.0 : share.back());
     std::vector<double> ceiling(x.size());
     for (std::size_t i = 0; i < x.size(); ++i) ceiling[i] = std::min(floor[i] + share[i], 1.0);
