@@ -52,6 +52,12 @@ namespace detail {
   return "cannot " + std::string(action) + ": " + std::strerror(code);
 }
 
+/// A name that stays in its folder.
+[[nodiscard]] inline bool is_plain_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+}
+
 /// A file descriptor that closes itself.
 class file_descriptor {
  public:

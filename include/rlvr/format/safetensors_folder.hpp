@@ -87,9 +87,9 @@ class safetensors_folder {
       std::string const where = "weight_map, tensor " + detail::excerpt(name);
       if (!file.is_string()) weight_map.fail("Type", where, json_object::describe(file), "a file name");
       auto const& text = file.get_ref<std::string const&>();
-      bool const is_plain = !text.empty() && text != "." && text != ".." &&
-                            text.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
-      if (!is_plain) weight_map.fail("Path", where, json_object::describe(file), "a file name without a path");
+      if (!detail::is_plain_name(text)) {
+        weight_map.fail("Path", where, json_object::describe(file), "a file name without a path");
+      }
       files.insert(text);
     }
     if (files.empty()) weight_map.fail("Missing", "weight_map", "no tensors", "at least one");
