@@ -1,0 +1,13 @@
+# The CUDA language for compile checks.  One virtual architecture is enough to see what nvcc accepts.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 80-virtual)
+endif()
+if(NOT DEFINED CMAKE_CUDA_COMPILER)
+  find_program(RLVR_NVCC nvcc HINTS /usr/local/cuda/bin)
+  if(RLVR_NVCC)
+    set(CMAKE_CUDA_COMPILER ${RLVR_NVCC})
+  endif()
+  mark_as_advanced(RLVR_NVCC)
+endif()
+enable_language(CUDA)
+include(${CMAKE_CURRENT_LIST_DIR}/RlvrCudaStandard.cmake)
