@@ -98,7 +98,8 @@ template <cooperative_group Group>
   }
   if (settings.min_p > 0.0f) {
     filtered = true;
-    threshold = math::max(threshold, ordered_bits(best + settings.temperature * std::log(settings.min_p)));
+    threshold =
+        math::max(threshold, ordered_bits(math::multiply_add(settings.temperature, std::log(settings.min_p), best)));
   }
   std::uint64_t const total = kept_weight(threshold);
   // The high word of bits * total: uniform in [0, total).

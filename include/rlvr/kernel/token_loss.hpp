@@ -45,25 +45,37 @@ namespace kernel {
 
 /// Softmax statistics of a row.
 struct row_statistics {
-  float maximum;
+  float maximum;             ///< of the raw logits
   float log_normaliser;      ///< log z
   float inverse_normaliser;  ///< 1 / z
   float entropy;
 };
 
-/// Reads the row twice.  -inf logits (tokens that may not occur) have probability 0 and add 0 to the entropy.
+/// l_j - m with the temperature applied.  Subtracting first is exact where logits are close, and leaves no product and
+/// sum next to each other that one compiler would fuse and another not.
+[[nodiscard]] RLVR_HD inline float shifted_logit(float logit, float maximum, float inverse_temperature) {
+  return (logit - maximum) * inverse_temperature;
+}
+
+/// Reads the row three times.  -inf logits (tokens that may not occur) have probability 0 and add 0 to the entropy.
 template <cooperative_group Group>
 [[nodiscard]] RLVR_HD row_statistics softmax_statistics(Group const& group, float const* logits, std::size_t vocabulary,
                                                         float inverse_temperature) {
-  float const m = group.max(vocabulary, [=](std::size_t j) { return logits[j]; }) * inverse_temperature;
-  float const z = group.sum(vocabulary, [=](std::size_t j) { return math::exp(logits[j] * inverse_temperature - m); });
+  float const m = group.max(vocabulary, [=](std::size_t j) { return logits[j]; });
+  float const z =
+      group.sum(vocabulary, [=](std::size_t j) { return math::exp(shifted_logit(logits[j], m, inverse_temperature)); });
   float const weighted = group.sum(vocabulary, [=](std::size_t j) {
-    float const shifted = logits[j] * inverse_temperature - m;
+    float const shifted = shifted_logit(logits[j], m, inverse_temperature);
     float const e = math::exp(shifted);
     return e > 0.0f ? e * shifted : 0.0f;
   });
   float const log_z = std::log(z);
   return {m, log_z, 1.0f / z, log_z - weighted / z};
+}
+
+/// log p of a logit of the row.
+[[nodiscard]] RLVR_HD inline float log_probability(row_statistics const& s, float logit, float inverse_temperature) {
+  return math::multiply_add(logit - s.maximum, inverse_temperature, -s.log_normaliser);
 }
 
 /// Log-probability and entropy of one row; masked rows give 0.
@@ -79,7 +91,7 @@ RLVR_HD void token_log_prob_row(Group const& group, float const* logits, std::si
   }
   row_statistics const s = softmax_statistics(group, logits, vocabulary, inverse_temperature);
   group.once([&] {
-    if (log_prob) *log_prob = logits[target] * inverse_temperature - s.maximum - s.log_normaliser;
+    if (log_prob) *log_prob = log_probability(s, logits[target], inverse_temperature);
     if (entropy) *entropy = s.entropy;
   });
 }
@@ -116,7 +128,7 @@ RLVR_HD void token_loss_row(Group const& group, float* logits, std::size_t vocab
     return;
   }
   row_statistics const s = softmax_statistics(group, logits, vocabulary, inverse_temperature);
-  float const log_prob = logits[target] * inverse_temperature - s.maximum - s.log_normaliser;
+  float const log_prob = log_probability(s, logits[target], inverse_temperature);
   loss_value<float> const loss = objective(make_token_sample(records, record, log_prob, s.entropy));
   group.once([&] {
     if (results.log_prob) results.log_prob[record] = log_prob;
@@ -129,11 +141,12 @@ RLVR_HD void token_loss_row(Group const& group, float* logits, std::size_t vocab
   group.sync();  // every thread has read logits[target] before any thread overwrites it
   if (by_entropy == 0.0f) {
     group.for_each(vocabulary, [=](std::size_t j) {
-      logits[j] = -by_log_prob * (math::exp(logits[j] * inverse_temperature - s.maximum) * s.inverse_normaliser);
+      logits[j] =
+          -by_log_prob * (math::exp(shifted_logit(logits[j], s.maximum, inverse_temperature)) * s.inverse_normaliser);
     });
   } else {
     group.for_each(vocabulary, [=](std::size_t j) {
-      float const shifted = logits[j] * inverse_temperature - s.maximum;
+      float const shifted = shifted_logit(logits[j], s.maximum, inverse_temperature);
       float const p = math::exp(shifted) * s.inverse_normaliser;
       float const log_p = p > 0.0f ? shifted - s.log_normaliser : 0.0f;
       logits[j] = -p * (by_log_prob + by_entropy * (log_p + s.entropy));

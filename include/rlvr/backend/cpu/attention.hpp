@@ -90,7 +90,7 @@ inline void run(context& ctx, ops::attention_forward const& op) {
       std::size_t const keys = detail::visible_keys(block, i);
       float const scale = op.shape.scale;
       float const maximum = group.max(keys, [=](std::size_t j) { return row[j]; }) * scale;
-      group.for_each(keys, [=](std::size_t j) { row[j] = math::exp(row[j] * scale - maximum); });
+      group.for_each(keys, [=](std::size_t j) { row[j] = math::exp(math::multiply_add(row[j], scale, -maximum)); });
       inverse[i] = 1.0f / group.sum(keys, [=](std::size_t j) { return row[j]; });
       for (std::size_t j = keys; j < block.context; ++j) row[j] = 0.0f;
       if (op.statistics.maximum.data) {
@@ -153,7 +153,7 @@ inline void run(context& ctx, ops::attention_gradient const& op) {
           float const* const d_out = out_gradient + i * op.output_gradient.stride;
           float const dot = group.sum(size, [=](std::size_t j) { return out[j] * d_out[j]; });
           group.for_each(keys, [=](std::size_t j) {
-            float const probability = math::exp(p[j] * scale - maximum) * inverse;
+            float const probability = math::exp(math::multiply_add(p[j], scale, -maximum)) * inverse;
             p[j] = probability;
             g[j] = probability * (g[j] - dot) * scale;
           });
