@@ -223,6 +223,6 @@ TEST_CASE("lengths and paths of one machine are checked", "[meta]") {
     files.write("README.md", "cat /tmp/out.txt\n");
     files.write("tests/run", "cd /work/here\n: /tmp/x\n");
     CHECK(files.violations() ==
-          names{"machine-path docs/guide.md:1", "machine-path tests/run:1", "machine-path README.md:1"});
+          names{"machine-path tests/run:1", "machine-path docs/guide.md:1", "machine-path README.md:1"});
   }
 }
