@@ -29,10 +29,10 @@ RLVR_NAMESPACE_BEGIN
 namespace text {
 
 struct bpe_trainer_options {
-  std::int32_t vocab_size = 4096;           ///< at most; special tokens and the 256 bytes included
-  std::vector<std::string> special_tokens;  ///< get the first ids; never learnt from texts
-  std::int64_t min_frequency = 2;           ///< a pair that occurs less often is not merged
-  std::size_t max_token_bytes = 64;         ///< a merge does not make longer tokens
+  std::int32_t vocab_size = 4096;             ///< at most; special tokens and the 256 bytes included
+  std::vector<std::string> special_tokens{};  ///< get the first ids; never learnt from texts
+  std::int64_t min_frequency = 2;             ///< a pair that occurs less often is not merged
+  std::size_t max_token_bytes = 64;           ///< a merge does not make longer tokens
   std::vector<pre_tokenizer_step> steps{pre_tokenizer_step{}};
   bool normalize_nfc = false;
 };

@@ -212,10 +212,8 @@ class tokenizer {
     auto const id = static_cast<std::size_t>(token.id);
     if (id >= definition_.tokens.size()) fail("IdRange", place, std::to_string(id), "ids without gaps");
     if (added_of_[id] >= 0) fail("AddedToken", place, "the id " + std::to_string(id) + " again", "an id of its own");
-    for (std::size_t other = 0; other < position; ++other) {
-      if (definition_.added[other].content == token.content)
-        fail("AddedToken", place, "the text of another", "its own");
-    }
+    if (!added_ids_.emplace(token.content, token.id).second)
+      fail("AddedToken", place, "the text of another", "its own");
     if (definition_.tokens[id] && *definition_.tokens[id] != token.content) {
       fail("AddedToken", place, "the id " + std::to_string(id) + " of another token", "an id of its own");
     }
