@@ -56,7 +56,7 @@ struct linear_policy_loss {
   linear_head head;
   Objective objective{};
   token_records records;               ///< entry i belongs to row i of `head.hidden`
-  token_results results;               ///< per row; the batch's loss is sum_i scale_i * loss_i.value
+  token_results results{};             ///< per row; the batch's loss is sum_i scale_i * loss_i.value
   matrix_view<float> hidden_gradient;  ///< [rows, width], written
   matrix_view<float> weight_gradient;  ///< [vocabulary, width], added to
 
