@@ -15,6 +15,7 @@ function(rlvr_add_header_checks name)
   endforeach()
   file(CONFIGURE OUTPUT ${folder}/all.${arg_EXT} CONTENT "${all}" @ONLY)
   add_executable(${name} EXCLUDE_FROM_ALL ${folder}/all.${arg_EXT} ${sources})
+  set_target_properties(${name} PROPERTIES OUTPUT_NAME ${name}_program)  # the generated folder has the plain name
   target_link_libraries(${name} PRIVATE ${arg_LINK})
   target_compile_options(${name} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-O0 -Werror>
