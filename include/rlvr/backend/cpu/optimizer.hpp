@@ -4,6 +4,7 @@
 #pragma once
 
 #include <rlvr/backend/cpu/context.hpp>
+#include <rlvr/backend/cpu/gemm_tiles.hpp>
 #include <rlvr/kernel/cooperative_group.hpp>
 #include <rlvr/ops/optimizer.hpp>
 
@@ -17,6 +18,35 @@ namespace detail {
 
 /// Elements of a block of the arena: fixed, so that sums do not depend on the thread count.
 inline constexpr std::size_t arena_block = 16384;
+
+[[gnu::always_inline]] inline void square_root(lanes& x) {
+#if defined(__AVX__)
+  x = _mm256_sqrt_ps(x);
+#else
+  for (std::size_t i = 0; i < lane_count; ++i) x[i] = std::sqrt(x[i]);
+#endif
+}
+
+/// rl/adamw_rule.hpp on eight parameters.  Written out because std::sqrt, which may have to set errno, keeps compilers
+/// from vectorising the rule itself.
+[[gnu::always_inline]] inline void adamw_lanes(adamw_update<float> const& update, float gradient_scale,
+                                               float* parameter, float* gradient, float* first_moment,
+                                               float* second_moment) {
+  lanes p, g, m, v;
+  load(p, parameter);
+  load(g, gradient);
+  load(m, first_moment);
+  load(v, second_moment);
+  g *= gradient_scale;
+  m = update.beta1 * m + update.one_minus_beta1 * g;
+  v = update.beta2 * v + update.one_minus_beta2 * g * g;
+  lanes root = v * update.inverse_second_moment;
+  square_root(root);
+  store(parameter, p * update.decay - update.rate * m / (root + update.epsilon));
+  store(first_moment, m);
+  store(second_moment, v);
+  store(gradient, lanes{});
+}
 
 }  // namespace detail
 
@@ -40,7 +70,10 @@ inline void run(context& ctx, ops::adamw_step const& op) {
     float* const gradient = op.gradient.data() + first;
     float* const first_moment = op.first_moment.data() + first;
     float* const second_moment = op.second_moment.data() + first;
-    for (std::size_t i = 0; i < count; ++i) {
+    std::size_t i = 0;
+    for (; i + lane_count <= count; i += lane_count)
+      detail::adamw_lanes(update, scale, parameter + i, gradient + i, first_moment + i, second_moment + i);
+    for (; i < count; ++i) {
       update(parameter[i], first_moment[i], second_moment[i], gradient[i] * scale);
       gradient[i] = 0.0f;
     }
