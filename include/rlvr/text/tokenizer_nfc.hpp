@@ -107,7 +107,7 @@ inline void order_and_compose(std::vector<char32_t>& codes) {
   for (char32_t const code : codes) {
     unsigned const mark = combining_class(code);
     bool const adjacent = starter != none && starter + 1 == filled;
-    if (starter != none && (adjacent || (last_class != 0 && last_class < mark))) {
+    if (starter != none && (adjacent || last_class < mark)) {
       if (char32_t const whole = compose(codes[starter], code); whole != 0) {
         codes[starter] = whole;
         continue;

@@ -209,6 +209,17 @@ TEST_CASE("a process killed at random moments of a save loop always leaves a who
   CHECK(folder.count() == 2);  // what kills left behind is gone
 }
 
+TEST_CASE("a kill between the two renames of a replacement loses nothing for the next writer") {
+  temporary_folder const folder;
+  save(folder.string(), "step_1", "first");
+  // No process has a number this high.
+  std::filesystem::rename(folder / "step_1", folder / "step_1.old.4999999");
+  std::filesystem::create_directory(folder / "step_1.tmp.4999999");
+  checkpoint_writer const next(folder.string(), "step_2");
+  CHECK(find_latest_valid(folder.string())->name == "step_1");
+  CHECK_FALSE(std::filesystem::exists(folder / "step_1.tmp.4999999"));
+}
+
 TEST_CASE("names that leave the folder are refused") {
   temporary_folder const folder;
   for (char const* const name : {"", "..", "a/b", "latest", "a.tmp.1"}) {

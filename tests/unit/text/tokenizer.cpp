@@ -168,6 +168,8 @@ TEST_CASE("pre-tokenisers cut as the reference does") {
                             "a",
                             "\xE1\xA0\x8E"
                             "b"});
+  // U+180E is no white space, though PCRE2's \s matches it.
+  CHECK(pieces_of(qwen, "\xE1\xA0\x8E!") == v{"\xE1\xA0\x8E!"});
   qwen[0].expression = "a.";
   qwen[0].is_literal = true;
   CHECK(pieces_of(qwen, "xa.aba.") == v{"x", "a.", "ab", "a."});
@@ -213,7 +215,11 @@ TEST_CASE("the heap merges as the definition does") {
     if (!is_valid_utf8(text)) continue;
     CHECK(whole.encode(text) == slow_bpe(definition, text));
   }
-  CHECK(whole.encode(std::string(33, 't')) == slow_bpe(definition, std::string(33, 't')));
+  definition.tokens.push_back("tt");
+  definition.merges.push_back({2 + 't', 2 + 't', static_cast<std::int32_t>(definition.tokens.size()) - 1});
+  tokenizer const pairs(definition);
+  CHECK(pairs.encode("ttt") == ids_t{pairs.vocab_size() - 1, 2 + 't'});  // the leftmost of equals
+  CHECK(pairs.encode(std::string(33, 't')) == slow_bpe(definition, std::string(33, 't')));
 }
 
 TEST_CASE("long pieces take near-linear time") {
