@@ -203,8 +203,10 @@ struct guideline_rendering {
   bool direction_rule = true;
   bool labels = false;                                                          ///< a list of every label
   std::size_t examples_per_relation = std::numeric_limits<std::size_t>::max();  ///< at most so many
-  bool cue_lines = false;  ///< one line "- cue = Name" per cue: first cues of all relations, then second ones, ...
-  bool compact = false;    ///< no headings, no blank lines
+  /// One line " cue Name" per cue: first cues of all relations, then second ones, ...  A blank before each word, as in
+  /// a sentence: byte-level tokenizers then give a word the same tokens in both places.
+  bool cue_lines = false;
+  bool compact = false;  ///< no headings, no blank lines
 };
 
 /// The guideline as text, ending in a line feed; equal inputs give equal bytes.  The guideline is its author's text
@@ -238,7 +240,7 @@ struct guideline_rendering {
       more = false;
       for (relation_definition const& relation : guide.relations) {
         if (i >= relation.cues.size()) continue;
-        ((((text += "- ") += relation.cues[i]) += " = ") += relation.name) += '\n';
+        ((((text += ' ') += relation.cues[i]) += ' ') += relation.name) += '\n';
         more = true;
       }
     }

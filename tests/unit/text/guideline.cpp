@@ -167,7 +167,7 @@ TEST_CASE("cues render as a lexicon, and nothing else if nothing else is asked f
                                     .direction_rule = false,
                                     .cue_lines = true,
                                     .compact = true};
-  CHECK(render(guide, lexicon) == "- owned = Owns\n- equals = Peer\n- kept = Owns\n");
+  CHECK(render(guide, lexicon) == " owned Owns\n equals Peer\n kept Owns\n");
   guide.relations[1].cues = {"two\nlines"};
   CHECK_THROWS_WITH(validate(guide), Contains("a cue of 'Peer'"));
 }

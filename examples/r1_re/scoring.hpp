@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// From token ids to outcomes: decoding, the R1-RE reward, records for people, evaluation.
+#pragma once
+
+#include <rlvr/model/generate.hpp>
+#include <rlvr/reward/process.hpp>
+#include <rlvr/reward/r1_re.hpp>
+#include <rlvr/train/evaluate.hpp>
+#include <rlvr/train/learner.hpp>
+#include <rlvr/train/metrics.hpp>
+
+#include "task.hpp"
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace r1_re {
+
+/// A response as text: the end token is the decoder's, not the response's.
+[[nodiscard]] inline std::string response_text(rlvr::text::tokenizer const& tokenizer,
+                                               rlvr::model::generated_sequence const& sequence) {
+  std::span<std::int32_t const> tokens = sequence.tokens;
+  if (sequence.finish == rlvr::model::finish_reason::stop && !tokens.empty()) tokens = tokens.first(tokens.size() - 1);
+  return tokenizer.decode(tokens);
+}
+
+/// Responses to some sentences of a task, and their outcomes.
+struct scored_responses {
+  std::vector<std::string> texts;
+  std::vector<rlvr::reward::outcome> outcomes;
+};
+
+/// Scores sequences whose prompt i is sentence `indices[i]`.
+[[nodiscard]] inline scored_responses score_responses(encoded_task const& task, std::span<std::size_t const> indices,
+                                                      std::span<rlvr::model::generated_sequence const> sequences,
+                                                      rlvr::text::tokenizer const& tokenizer,
+                                                      rlvr::reward::r1_re const& reward, unsigned threads) {
+  scored_responses result;
+  for (auto const& sequence : sequences) result.texts.push_back(response_text(tokenizer, sequence));
+  std::vector<rlvr::reward::relation_sample> samples;
+  for (std::size_t i = 0; i < sequences.size(); ++i)
+    samples.push_back({.completion = result.texts[i],
+                       .gold = task.gold[indices[sequences[i].prompt]],
+                       .guide = task.guide.get(),
+                       .truncated = sequences[i].finish == rlvr::model::finish_reason::length,
+                       .group = sequences[i].prompt});
+  result.outcomes = rlvr::reward::score_all(samples, reward, {.threads = threads});
+  return result;
+}
+
+/// The label that a response gives; nothing if it gives none.
+[[nodiscard]] inline std::optional<std::string> answer_of(rlvr::text::guideline const& guide, std::string_view response,
+                                                          rlvr::text::response_policy const& policy) {
+  auto const parsed = rlvr::text::parse_think_answer(response, policy);
+  if (!parsed.ok()) return std::nullopt;
+  auto const label = rlvr::text::parse_label(guide, parsed.answer);
+  if (!label) return std::nullopt;
+  return rlvr::text::label_text(guide, *label);
+}
+
+/// A record of one response for completions.jsonl and the report.
+[[nodiscard]] inline rlvr::train::completion_record describe_response(encoded_task const& task, std::size_t index,
+                                                                      rlvr::model::generated_sequence const& sequence,
+                                                                      std::string const& text,
+                                                                      rlvr::reward::outcome const& outcome,
+                                                                      rlvr::text::response_policy const& policy) {
+  rlvr::train::completion_record record;
+  record.prompt_id = task.examples[index].id;
+  record.prompt = task.prompt_texts[index];
+  record.completion = text;
+  record.token_hash = rlvr::train::hash_tokens(sequence.tokens.data(), sequence.tokens.size());
+  record.gold = task.examples[index].label;
+  record.answer = answer_of(*task.guide, text, policy);
+  record.reward = outcome.has_value() ? outcome.value : std::numeric_limits<double>::quiet_NaN();
+  for (auto const& part : outcome.parts) record.reward_parts.emplace_back(part.name, part.value);
+  record.reward_class = std::string(rlvr::reward::class_name(outcome.kind));
+  record.truncated = sequence.finish == rlvr::model::finish_reason::length;
+  return record;
+}
+
+/// How an evaluation samples.
+struct evaluation_options {
+  std::size_t samples = 4;  ///< k; 1: greedy
+  std::size_t max_new_tokens = 64;
+  std::size_t max_active = 128;
+  std::uint64_t seed = 0;
+  unsigned threads = 0;
+};
+
+/// Figures and the first sample of every sentence.
+struct evaluation_result {
+  rlvr::train::evaluation_figures figures;
+  std::vector<std::optional<std::string>> answers;      ///< of each sentence's first sample
+  std::vector<rlvr::train::completion_record> records;  ///< of each sentence's first sample
+};
+
+/// Samples and scores every sentence of a task.
+template <class Context>
+[[nodiscard]] evaluation_result evaluate(rlvr::train::learner<Context>& model, encoded_task const& task,
+                                         dialogue const& talk, rlvr::text::tokenizer const& tokenizer,
+                                         std::vector<std::int32_t> const& stop_ids, evaluation_options const& options) {
+  std::vector<std::size_t> indices(task.size());
+  std::iota(indices.begin(), indices.end(), std::size_t{0});
+  rlvr::model::generation_options sampling;
+  sampling.sampling.temperature = options.samples == 1 ? 0.0f : 1.0f;
+  sampling.sampling.vocabulary_limit = static_cast<std::int32_t>(tokenizer.vocab_size());
+  sampling.max_new_tokens = options.max_new_tokens;
+  sampling.stop_ids = stop_ids;
+  sampling.max_active = options.max_active;
+  sampling.seed = options.seed;
+  sampling.step = std::numeric_limits<std::uint32_t>::max();  // a stream of its own, apart from all rollouts
+  auto const prompts = generation_prompts(task, indices, options.samples);
+  auto const sequences = rlvr::model::generate(model.context(), model.runner(), model.weights(),
+                                               std::span<std::int32_t const>(task.prefix),
+                                               std::span<rlvr::model::generation_prompt const>(prompts), sampling);
+  rlvr::reward::r1_re reward;
+  reward.policy = response_policy_of(talk);
+  scored_responses const scored = score_responses(task, indices, sequences, tokenizer, reward, options.threads);
+  evaluation_result result;
+  result.figures = rlvr::train::evaluate_outcomes(scored.outcomes, options.samples);
+  for (std::size_t i = 0; i < task.size(); ++i) {
+    std::size_t const first = i * options.samples;
+    result.records.push_back(
+        describe_response(task, i, sequences[first], scored.texts[first], scored.outcomes[first], reward.policy));
+    result.records.back().phase = std::string(rlvr::train::phase::evaluate);
+    result.answers.push_back(result.records.back().answer);
+  }
+  return result;
+}
+
+}  // namespace r1_re
