@@ -203,13 +203,13 @@ class console_sink {
       std::string const text = format_value(*value);
       used += 3 + label.size() + text.size();
       if (used >= options_.width) break;
-      line += "  " + paint("2", label) + " " + text;
+      line += fmt::format("  {} {}", paint("2", label), text);
     }
     return line;
   }
 
   [[nodiscard]] std::string describe_all(train::step_record const& record) const {
-    std::string line = paint("1", record.phase) + " at step " + std::to_string(record.step) + ":";
+    std::string line = fmt::format("{} at step {}:", paint("1", record.phase), record.step);
     for (auto const& [name, value] : record.scalars) {
       if (train::metric::is_time(name)) continue;
       std::string_view label = name;

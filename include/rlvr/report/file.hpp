@@ -29,7 +29,7 @@ namespace detail {
 /// "cannot <action>: <the system's reason>".
 [[nodiscard]] inline std::string system_failure(std::string_view action) {
   int const code = errno;
-  return "cannot " + std::string(action) + ": " + std::strerror(code);
+  return std::string("cannot ").append(action).append(": ").append(std::strerror(code));
 }
 
 /// A file descriptor that closes itself.

@@ -171,14 +171,16 @@ class page_writer {
       std::string value = readable_number(last.value, true);
       if (std::isfinite(last.half_width)) append(value, " <small>\u00b1 {:.1f}</small>", 100 * last.half_width);
       tile(table.columns[i], value,
-           escape_html(table.rows.back().name) + (table.rows.size() > 1 ? " \u00b7 " + escape_html(table.rows[0].name) +
-                                                                              " " + readable_number(cell(0).value, true)
-                                                                        : std::string()));
+           escape_html(table.rows.back().name) + (table.rows.size() > 1
+                                                      ? fmt::format(" \u00b7 {} {}", escape_html(table.rows[0].name),
+                                                                    readable_number(cell(0).value, true))
+                                                      : std::string()));
     }
     auto const movement = [&](std::string_view what, std::string_view name, bool percent) {
       auto const [first, last] = ends_of(curve_of(data_.steps, train::phase::grpo, name, "", 0).y);
       if (std::isfinite(last)) {
-        tile(what, readable_number(last, percent), "last tenth of GRPO, from " + readable_number(first, percent));
+        tile(what, readable_number(last, percent),
+             fmt::format("last tenth of GRPO, from {}", readable_number(first, percent)));
       }
     };
     movement("Mean reward", train::metric::reward, false);
@@ -246,7 +248,7 @@ class page_writer {
       append(out_, "<li><i class=\"box s{}\"></i>{} <b>{}</b></li>", layer.colour, escape_html(readable(layer.label)),
              readable_number(ends_of(layer.y).second, true));
     }
-    out_ += "</ul>\n" + to_svg(chart) + "</figure>\n";
+    append(out_, "</ul>\n{}</figure>\n", to_svg(chart));
   }
 
   void confusion() {
@@ -277,8 +279,9 @@ class page_writer {
              total == 0 ? "\u2013" : readable_number(static_cast<double>(hits) / static_cast<double>(total), true));
     }
     append(out_, "</tbody></table>{}</div>\n",
-           data_.confusion_caption.empty() ? std::string()
-                                           : "<p class=\"caption\">" + escape_html(data_.confusion_caption) + "</p>");
+           data_.confusion_caption.empty()
+               ? std::string()
+               : fmt::format("<p class=\"caption\">{}</p>", escape_html(data_.confusion_caption)));
   }
 
   void samples() {

@@ -108,7 +108,7 @@ inline bool read_texts(json_cursor& cursor, train::run_record::facts& values) {
     auto const& [name, value] = record.scalars[i];
     bool clash = name == "step" || name == "phase" || name == "non_finite";
     for (std::size_t j = 0; j < i; ++j) clash = clash || record.scalars[j].first == name;
-    if (clash) throw argument_error("metrics of step " + std::to_string(record.step) + ": two members named " + name);
+    if (clash) throw argument_error(fmt::format("metrics of step {}: two members named {}", record.step, name));
     object.real(name, value, non_finite, name);
   }
   if (!non_finite.empty()) object.texts("non_finite", non_finite);

@@ -11,7 +11,13 @@
 #include <rlvr/core/config.hpp>
 #include <rlvr/report/json_lines.hpp>
 
+#include <fmt/format.h>
+
+#include <cstdint>
 #include <filesystem>
+#include <string>
+#include <string_view>
+#include <system_error>
 
 RLVR_NAMESPACE_BEGIN
 namespace report {
@@ -42,7 +48,7 @@ struct kept_part {
   });
   if (kept.lines < lines) {
     throw format_error("Truncated", path, "end of file", std::to_string(kept.lines) + " whole lines",
-                       "at least the " + std::to_string(lines) + " of the checkpoint");
+                       fmt::format("at least the {} of the checkpoint", lines));
   }
   return kept;
 }
@@ -65,8 +71,7 @@ struct kept_part {
     });
     if (!well_formed || !has_step || !cursor.at_end()) {
       if (content.find('\n', begin + line.size() + 1) == std::string::npos) return false;
-      throw format_error("BadLine", path, "line " + std::to_string(kept.lines + 1), "no record",
-                         "an object with a step");
+      throw format_error("BadLine", path, fmt::format("line {}", kept.lines + 1), "no record", "an object with a step");
     }
     if (step > last_step) return false;
     kept.bytes = begin + line.size() + 1;

@@ -190,7 +190,7 @@ inline void thin_out(std::vector<double>& x, std::vector<double>& y) {
   detail::append_axes(out, frame, chart.percent, has_data);
   if (!has_data) return out;
   for (auto const& curve : chart.curves) {
-    std::string const css = "s" + std::to_string(curve.colour % 8);
+    std::string const css = fmt::format("s{}", curve.colour % 8);
     std::size_t const reach = smoothing_reach(curve.y.size());
     if (curve.markers || reach == 0) {
       detail::append_path(out, frame, curve.x, curve.y, "curve " + css);
