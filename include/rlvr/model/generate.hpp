@@ -134,7 +134,8 @@ class generation {
     auto const each = static_cast<std::int64_t>(options_.max_new_tokens) + longest_prompt();
     std::int64_t sequences = 0;
     for (generation_prompt const& prompt : prompts_) sequences += prompt.samples;
-    sequences = std::min(sequences, static_cast<std::int64_t>(options_.max_active));
+    // At least one, so that a prefix without prompts is no special case.
+    sequences = std::max<std::int64_t>(1, std::min(sequences, static_cast<std::int64_t>(options_.max_active)));
     return std::max<std::int64_t>(1, static_cast<std::int64_t>(prefix) + sequences * each);
   }
 
