@@ -19,5 +19,5 @@ function(rlvr_add_header_checks name)
   target_link_libraries(${name} PRIVATE ${arg_LINK})
   target_compile_options(${name} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-O0 -Werror>
-    $<$<COMPILE_LANGUAGE:CUDA>:-O0 -Werror=all-warnings -Xcompiler=-Wall,-Wextra>)
+    $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings -Xcompiler=-Wall,-Wextra>)
 endfunction()
