@@ -82,16 +82,16 @@ class pipeline {
     }
     auto lines = state.step ? rlvr::report::json_lines_sink::resume(output_, state.step)
                             : rlvr::report::json_lines_sink::create(output_);
-    rlvr::report::memory_sink memory;
-    if (state.step) memory = read_records(output_);
+    rlvr::report::memory_sink records;
+    if (state.step) records = read_records(output_);
     rlvr::report::write_run(output_, record);
-    sinks sink(rlvr::report::console_sink{}, std::move(lines), memory_reference{&memory});
+    sinks sink(rlvr::report::console_sink{}, std::move(lines), memory_reference{&records});
     trainer_type trainer(sink, state,
                          {.checkpoint_every = settings_.checkpoint_every, .stop_requested = stop_requested_},
                          [&](rlvr::train::run_state const& now) { store.save(model_, now); });
     run_phases(trainer, sink);
     sink.close();
-    return memory;
+    return records;
   }
 
  private:
