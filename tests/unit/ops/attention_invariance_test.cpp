@@ -22,7 +22,7 @@ TEST_CASE("attention: flat, cut into segments, one token at a time - the same bi
   rlvr::cpu::context context(2);
   unsigned seed = 1;
   for (test::heads const& h : test::head_cases)
-    for (std::size_t const tokens : {1, 2, 9, 33, 70, 131}) {
+    for (std::size_t const tokens : test::sizes{1, 2, 9, 33, 70, 131}) {
       INFO("heads=" << h << " tokens=" << tokens << " seed=" << seed);
       std::mt19937 engine(seed++);
       test::attention_data flat(h, tokens);
@@ -112,7 +112,7 @@ TEST_CASE("attention: a path through a shared tree has the bits of the flat sequ
 
 TEST_CASE("attention: the thread count changes no bit of values and gradients") {
   for (test::heads const& h : {test::heads{1, 1, 8}, {4, 2, 16}, {6, 6, 5}})
-    for (std::size_t const longest : {5, 70}) {
+    for (std::size_t const longest : test::sizes{5, 70}) {
       INFO("heads=" << h << " longest=" << longest);
       std::mt19937 engine(static_cast<unsigned>(longest));
       test::tree const tree = test::random_tree(engine, 3, longest);
@@ -157,7 +157,7 @@ TEST_CASE("attention: keys that a token does not see cannot change it, not even 
     CHECK(std::isnan(dirty.out.view()(poisoned, 0)));
     return same_bits(clean.out.view().middle_rows(0, rows), dirty.out.view().middle_rows(0, rows));
   };
-  for (std::size_t const poisoned : {1, 5, 31, 32, 39}) {  // a later token of the same segment
+  for (std::size_t const poisoned : test::sizes{1, 5, 31, 32, 39}) {  // a later token of the same segment
     INFO("poisoned token " << poisoned);
     CHECK(clean_rows(chain({40}), poisoned, false, poisoned));
   }

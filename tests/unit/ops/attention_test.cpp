@@ -25,7 +25,7 @@ std::vector<tree_case> tree_cases() {
   unsigned seed = 1;
   for (test::heads const& h : test::head_cases)
     for (int depth = 1; depth <= 4; ++depth)
-      for (std::size_t const longest : {1, 3, 9, 35})
+      for (std::size_t const longest : test::sizes{1, 3, 9, 35})
         all.push_back({h, depth, longest, seed % 5 == 0 ? 4.0f : 1.0f, seed++});
   all.push_back({{2, 1, 16}, 2, 200, 1.0f, seed});
   return all;
@@ -115,8 +115,8 @@ TEST_CASE("attention: queries that continue a cache see what came before them") 
   rlvr::cpu::context context(2);
   unsigned seed = 1;
   for (test::heads const& h : {test::heads{1, 1, 4}, {4, 2, 16}, {6, 2, 33}})
-    for (std::size_t const before : {1, 7, 31, 32, 33})
-      for (std::size_t const count : {1, 2, 9, 40}) {
+    for (std::size_t const before : test::sizes{1, 7, 31, 32, 33})
+      for (std::size_t const count : test::sizes{1, 2, 9, 40}) {
         INFO("heads=" << h << " own_before=" << before << " count=" << count << " seed=" << seed);
         std::mt19937 engine(seed++);
         // Two sequences share a prefix of 5 keys; their own keys lie elsewhere in the cache; the rest of it is NaN.

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <random>
 #include <reference/matrix.hpp>
@@ -115,6 +116,9 @@ template <class A, class B>
 }
 
 [[nodiscard]] inline std::vector<double> row_of(guarded& values) { return reference::copy_of(values.view()).values; }
+
+/// A list to loop over: `for (std::size_t const n : test::sizes{1, 2, 3})`.
+using sizes = std::initializer_list<std::size_t>;
 
 /// Widths round vectors, tiles and warps, and primes.
 inline constexpr std::size_t widths[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 61, 127};

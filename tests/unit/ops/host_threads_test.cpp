@@ -23,7 +23,7 @@ constexpr std::size_t thread_counts[] = {1, 2, 3, 5};
 
 TEST_CASE("host threads: reductions, ranges and once") {
   for (std::size_t const threads : thread_counts)
-    for (std::size_t const n : {0, 1, 2, 3, 4, 5, 17}) {
+    for (std::size_t const n : test::sizes{0, 1, 2, 3, 4, 5, 17}) {
       INFO("threads=" << threads << " n=" << n);
       std::vector<int> visits(n);
       std::vector<int> sums(threads), maxima(threads);
@@ -52,7 +52,7 @@ TEST_CASE("host threads: reductions, ranges and once") {
 
 TEST_CASE("host threads: RMSNorm and its gradient, apart and in place") {
   for (std::size_t const threads : thread_counts)
-    for (std::size_t const width : {1, 3, 16, 131}) {
+    for (std::size_t const width : test::sizes{1, 3, 16, 131}) {
       INFO("threads=" << threads << " width=" << width);
       std::mt19937 engine(static_cast<unsigned>(width));
       guarded x(3, width), w(1, width), dy(3, width), expected(3, width), expected_dx(3, width), inverse(1, 3);
@@ -117,7 +117,7 @@ TEST_CASE("host threads: element-wise bodies have the same bits") {
 TEST_CASE("host threads: the token loss agrees, rows in a row, masked ones between them") {
   auto const objective = rlvr::entropy_regularised{rlvr::ppo_clip{}, 0.3};
   for (std::size_t const threads : thread_counts)
-    for (std::size_t const vocabulary : {1, 2, 5, 64, 1001}) {
+    for (std::size_t const vocabulary : test::sizes{1, 2, 5, 64, 1001}) {
       INFO("threads=" << threads << " vocabulary=" << vocabulary);
       std::mt19937 engine(static_cast<unsigned>(vocabulary));
       constexpr std::size_t rows = 6;
@@ -156,14 +156,14 @@ TEST_CASE("host threads: every group draws the same token") {
                                                       {.top_p = 0.8f},
                                                       {.top_k = 20, .top_p = 0.9f, .min_p = 0.05f},
                                                       {.vocabulary_limit = 3}};
-  for (std::size_t const vocabulary : {1, 2, 7, 333}) {
+  for (std::size_t const vocabulary : test::sizes{1, 2, 7, 333}) {
     std::vector<float> logits(vocabulary);
     for (float& l : logits) l = static_cast<float>(engine() % 800) / 100.0f;
     for (rlvr::sampling_settings const& s : settings)
       for (std::uint64_t draw = 0; draw < 4; ++draw) {
         std::uint64_t const bits = (std::uint64_t{engine()} << 32) | engine();
         auto const expected = rlvr::kernel::sample_row(single_thread_group{}, logits.data(), vocabulary, s, bits);
-        for (std::size_t const threads : {2, 3}) {
+        for (std::size_t const threads : test::sizes{2, 3}) {
           std::vector<rlvr::kernel::sampled_token> tokens(threads);
           run_on_host_threads(threads, [&](auto const& group) {
             auto const token = rlvr::kernel::sample_row(group, logits.data(), vocabulary, s, bits);

@@ -15,7 +15,7 @@ using test::same_bits;
 
 TEST_CASE("bias: added to every row; its gradient is the sum of the rows") {
   for (std::size_t const width : test::widths)
-    for (std::size_t const rows : {0, 1, 2, 17, 67}) {
+    for (std::size_t const rows : test::sizes{0, 1, 2, 17, 67}) {
       INFO("rows=" << rows << " width=" << width << " seed=" << rows + 100 * width);
       std::mt19937 engine(static_cast<unsigned>(rows + 100 * width));
       guarded x(rows, width, width % 3), bias(1, width), dy(rows, width, 2), db(1, width);
@@ -44,8 +44,8 @@ TEST_CASE("bias: added to every row; its gradient is the sum of the rows") {
 }
 
 TEST_CASE("gather, scatter: copies in the order of the index; scatter_add: its transpose") {
-  for (std::size_t const width : {1, 7, 8, 33, 129, 20000})
-    for (std::size_t const rows : {0, 1, 2, 19}) {
+  for (std::size_t const width : test::sizes{1, 7, 8, 33, 129, 20000})
+    for (std::size_t const rows : test::sizes{0, 1, 2, 19}) {
       INFO("rows=" << rows << " width=" << width << " seed=" << rows + width);
       std::mt19937 engine(static_cast<unsigned>(rows + width));
       constexpr std::size_t places = 23;

@@ -26,9 +26,9 @@ struct shape {
 std::vector<shape> shapes() {
   std::vector<shape> all;
   unsigned seed = 1;
-  for (std::size_t const rows : {0, 1, 2, 3, 4, 5, 7, 8, 9, 17})
-    for (std::size_t const inputs : {0, 1, 7, 8, 9, 16, 33})
-      for (std::size_t const outputs : {0, 1, 2, 7, 8, 9, 15, 24, 31})
+  for (std::size_t const rows : test::sizes{0, 1, 2, 3, 4, 5, 7, 8, 9, 17})
+    for (std::size_t const inputs : test::sizes{0, 1, 7, 8, 9, 16, 33})
+      for (std::size_t const outputs : test::sizes{0, 1, 2, 7, 8, 9, 15, 24, 31})
         all.push_back({rows, inputs, outputs, seed % 3 == 0 ? 5u : 0u, seed++});
   for (auto const& [rows, inputs, outputs] : {std::array<std::size_t, 3>{131, 67, 97},
                                               {64, 64, 64},
@@ -100,8 +100,8 @@ TEST_CASE("linear: the reference's gradients are those of its forward pass") {
 
 TEST_CASE("linear_forward: a row has the same bits alone, in any batch, at any place") {
   rlvr::cpu::context context(2);
-  for (std::size_t const inputs : {1, 7, 8, 33, 64, 129, 600})
-    for (std::size_t const outputs : {1, 7, 24, 97, 385}) {
+  for (std::size_t const inputs : test::sizes{1, 7, 8, 33, 64, 129, 600})
+    for (std::size_t const outputs : test::sizes{1, 7, 24, 97, 385}) {
       INFO("inputs=" << inputs << " outputs=" << outputs);
       std::mt19937 engine(static_cast<unsigned>(inputs * 1000 + outputs));
       constexpr std::size_t most = 70;
@@ -112,7 +112,7 @@ TEST_CASE("linear_forward: a row has the same bits alone, in any batch, at any p
         execute(context, rlvr::ops::linear_forward{.input = x.view().middle_rows(row, 1),
                                                    .weight = w.view(),
                                                    .output = alone.view().middle_rows(row, 1)});
-      for (std::size_t const rows : {2, 3, 4, 5, 6, 7, 33, 65})
+      for (std::size_t const rows : test::sizes{2, 3, 4, 5, 6, 7, 33, 65})
         for (std::size_t first = 0; first + rows <= most; first += 5) {
           guarded batch(rows, outputs, 3);
           execute(context, rlvr::ops::linear_forward{

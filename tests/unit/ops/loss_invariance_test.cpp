@@ -28,11 +28,11 @@ bool same_losses(std::vector<rlvr::loss_value<float>> const& a, std::vector<rlvr
 
 TEST_CASE("linear_policy_loss: chunk size changes no bit of the forward results") {
   rlvr::cpu::context context(2);
-  for (std::size_t const vocabulary : {7, 33, 1009}) {
+  for (std::size_t const vocabulary : test::sizes{7, 33, 1009}) {
     loss_case const whole{67, 24, vocabulary, 67, 0.9f, masking::some, 5};
     loss_batch batch(whole);
     auto expected = test::run_loss(context, whole, batch, objective);
-    for (std::size_t const chunk : {1, 2, 3, 8, 31, 64, 66, 68, 1000}) {
+    for (std::size_t const chunk : test::sizes{1, 2, 3, 8, 31, 64, 66, 68, 1000}) {
       INFO("vocabulary=" << vocabulary << " chunk_rows=" << chunk);
       loss_case c = whole;
       c.chunk_rows = chunk;
@@ -64,8 +64,8 @@ TEST_CASE("linear_policy_loss: the thread count changes no bit of values and gra
 TEST_CASE("linear_log_prob: agrees with double, and with the loss op in every bit, alone and in batches") {
   rlvr::cpu::context context(2);
   unsigned seed = 1;
-  for (std::size_t const vocabulary : {1, 2, 7, 16, 33, 127, 1009})
-    for (std::size_t const rows : {0, 1, 9, 35})
+  for (std::size_t const vocabulary : test::sizes{1, 2, 7, 16, 33, 127, 1009})
+    for (std::size_t const rows : test::sizes{0, 1, 9, 35})
       for (masking const mask : {masking::none, masking::some, masking::all}) {
         loss_case const c{rows, 17, vocabulary, 1 + seed % 20, seed % 2 ? 1.0f : 1.7f, mask, seed++};
         INFO(c);

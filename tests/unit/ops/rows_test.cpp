@@ -26,7 +26,7 @@ std::vector<shape> shapes() {
   std::vector<shape> all;
   unsigned seed = 1;
   for (std::size_t const width : test::widths)
-    for (std::size_t const rows : {0, 1, 2, 7, 17}) all.push_back({rows, width, seed % 2 ? 0u : 3u, seed++});
+    for (std::size_t const rows : test::sizes{0, 1, 2, 7, 17}) all.push_back({rows, width, seed % 2 ? 0u : 3u, seed++});
   all.push_back({301, 131, 1, seed});
   return all;
 }
@@ -152,9 +152,9 @@ TEST_CASE("rms_norm: the reference's gradient is that of its forward pass") {
 TEST_CASE("rope: rotates as complex numbers do, and back") {
   rlvr::cpu::context context(2);
   unsigned seed = 1;
-  for (std::size_t const head_size : {2, 4, 6, 16, 18, 64})
-    for (std::size_t const heads : {1, 2, 3})
-      for (std::size_t const rows : {0, 1, 2, 9, 40})
+  for (std::size_t const head_size : test::sizes{2, 4, 6, 16, 18, 64})
+    for (std::size_t const heads : test::sizes{1, 2, 3})
+      for (std::size_t const rows : test::sizes{0, 1, 2, 9, 40})
         for (double const theta : {10000.0, 500000.0}) {
           INFO("head_size=" << head_size << " heads=" << heads << " rows=" << rows << " theta=" << theta
                             << " seed=" << seed);
@@ -224,7 +224,7 @@ TEST_CASE("swiglu: values and gradients agree with double, far into both tails")
 
 TEST_CASE("row ops: a row has the same bits alone, in any batch, with any threads") {
   constexpr std::size_t rows = 23;
-  for (std::size_t const width : {2, 14, 66, 1030}) {
+  for (std::size_t const width : test::sizes{2, 14, 66, 1030}) {
     INFO("width=" << width);
     std::mt19937 engine(static_cast<unsigned>(width));
     guarded x(rows, width), up(rows, width), w(1, width), dy(rows, width);
@@ -273,7 +273,7 @@ TEST_CASE("row ops: a row has the same bits alone, in any batch, with any thread
       CHECK(same_bits(whole.weight_gradient.view(), other.weight_gradient.view()));
     }
     for (std::size_t first = 0; first < rows; first += 3)
-      for (std::size_t const count : {1, 2}) {
+      for (std::size_t const count : test::sizes{1, 2}) {
         outputs part = run(2, first, count);
         CHECK(same_bits(whole.norm.view().middle_rows(first, count), part.norm.view()));
         CHECK(same_bits(whole.rotated.view().middle_rows(first, count), part.rotated.view()));

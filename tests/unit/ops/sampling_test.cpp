@@ -57,7 +57,7 @@ std::vector<float> tied_logits(std::mt19937& engine, std::size_t count) {
 TEST_CASE("sampling: kept sets and draws at every quantile agree with sorting") {
   constexpr std::uint64_t points = 1024;
   unsigned seed = 1;
-  for (std::size_t const vocabulary : {1, 2, 7, 16, 61}) {
+  for (std::size_t const vocabulary : test::sizes{1, 2, 7, 16, 61}) {
     for (bool const ties : {false, true}) {
       std::mt19937 engine(seed++);
       std::vector<float> logits = tied_logits(engine, vocabulary);
@@ -99,8 +99,8 @@ TEST_CASE("sampling: the largest and the smallest bits stay inside") {
 }
 
 TEST_CASE("sampling: greedy takes the smallest id among the largest logits") {
-  for (std::size_t const vocabulary : {1, 2, 15, 16, 17, 129})
-    for (std::size_t const first : {std::size_t{0}, vocabulary / 2, vocabulary - 1}) {
+  for (std::size_t const vocabulary : test::sizes{1, 2, 15, 16, 17, 129})
+    for (std::size_t const first : test::sizes{std::size_t{0}, vocabulary / 2, vocabulary - 1}) {
       std::vector<float> logits(vocabulary, -2.0f);
       for (std::size_t j = first; j < vocabulary; j += 3) logits[j] = -1.0f;
       auto const token = rlvr::kernel::sample_row(single_thread_group{}, logits.data(), vocabulary,
@@ -153,7 +153,7 @@ TEST_CASE("sample_tokens: keyed draws follow the distribution") {
 
 TEST_CASE("sample_tokens: log-prob, entropy and mass; the same draw in any batch with any threads") {
   unsigned seed = 1;
-  for (std::size_t const vocabulary : {1, 2, 33, 1009})
+  for (std::size_t const vocabulary : test::sizes{1, 2, 33, 1009})
     for (sampling_settings const& s :
          {sampling_settings{}, {.temperature = 0.0f}, {.temperature = 1.5f, .top_k = 4}, {.vocabulary_limit = 1}}) {
       INFO(name(s) << " vocabulary=" << vocabulary << " seed=" << seed);
@@ -188,7 +188,7 @@ TEST_CASE("sample_tokens: log-prob, entropy and mass; the same draw in any batch
       RLVR_CHECK_CLOSE(entropy.view(), test::as_row(expected_entropy), vocabulary, 4.0);
       CHECK((log_prob.intact() && entropy.intact() && mass.intact()));
       for (std::size_t threads = 1; threads <= 3; ++threads)
-        for (std::size_t const count : {1, 4}) {
+        for (std::size_t const count : test::sizes{1, 4}) {
           rlvr::cpu::context context(threads);
           std::vector<std::int32_t> part(count);
           for (std::size_t first = 0; first + count <= rows; ++first) {

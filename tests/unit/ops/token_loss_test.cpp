@@ -67,7 +67,7 @@ TEST_CASE("token_loss_row: values and gradients agree with double over widths, s
 
 TEST_CASE("token_loss_row: tokens that may not occur have logit -inf and gradient 0") {
   std::mt19937 engine(2);
-  for (std::size_t const vocabulary : {2, 7, 16, 33}) {
+  for (std::size_t const vocabulary : test::sizes{2, 7, 16, 33}) {
     auto logits = random_logits(engine, vocabulary, 3.0f);
     for (std::size_t j = 1; j < vocabulary; j += 2) logits[j] = -test::infinity;
     check(logits, 1.0f, 0);
@@ -84,7 +84,7 @@ TEST_CASE("token_loss_row: tokens that may not occur have logit -inf and gradien
 
 TEST_CASE("token_loss_row: a shift of all logits changes nothing, up to 2^20") {
   std::mt19937 engine(3);
-  for (std::size_t const vocabulary : {2, 9, 127}) {
+  for (std::size_t const vocabulary : test::sizes{2, 9, 127}) {
     // Eighths: adding a power of two is exact, so every bit has to agree.
     std::vector<float> logits(vocabulary);
     for (float& l : logits) l = static_cast<float>(engine() % 64) / 8.0f - 4.0f;
