@@ -78,7 +78,7 @@ TEST_CASE("a sequence does not depend on how many decode side by side, the cache
   }
   CHECK(stopped);
   CHECK(cut);
-  for (std::size_t const active : {1, 2, 3, 64})
+  for (std::size_t const active : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{64}})
     for (std::int64_t const rows : {std::int64_t{0}, base.longest(), base.longest() + 13, std::int64_t{1000}})
       for (std::size_t threads = 1; threads <= 3; ++threads) {
         INFO("max_active " << active << ", cache_rows " << rows << ", threads " << threads);
