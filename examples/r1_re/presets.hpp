@@ -70,9 +70,9 @@ struct run_settings {
   run.preset = std::string(name);
   if (name == "embedded") {
     // Starts from the committed checkpoint, which has learnt to read invented guidelines (preset "start").
-    run.label_tuning = {.steps = 60, .batch = 48, .learning_rate = 5e-4};
-    run.warm_start = {.steps = 0};
-    run.reinforcement = {.steps = 80, .prompts = 16, .group_size = 8, .learning_rate = 3e-4, .evaluate_every = 10};
+    run.label_tuning = {.steps = 160, .batch = 48, .learning_rate = 1.5e-3};
+    run.warm_start = {.steps = 30, .batch = 48, .learning_rate = 1e-3};
+    run.reinforcement = {.steps = 100, .prompts = 16, .group_size = 8, .learning_rate = 5e-4, .evaluate_every = 20};
     return run;
   }
   if (name == "semeval2010") {
