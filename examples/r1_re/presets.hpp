@@ -71,8 +71,8 @@ struct run_settings {
   if (name == "embedded") {
     // Starts from the committed checkpoint, which has learnt to read invented guidelines (preset "start").
     run.label_tuning = {.steps = 160, .batch = 48, .learning_rate = 1.5e-3};
-    run.warm_start = {.steps = 30, .batch = 48, .learning_rate = 1e-3};
-    run.reinforcement = {.steps = 100, .prompts = 16, .group_size = 8, .learning_rate = 5e-4, .evaluate_every = 20};
+    run.warm_start = {.steps = 8, .batch = 48, .learning_rate = 1e-3};  // just the habit: GRPO shall do the rest
+    run.reinforcement = {.steps = 110, .prompts = 16, .group_size = 8, .learning_rate = 3e-4, .evaluate_every = 20};
     return run;
   }
   if (name == "semeval2010") {
