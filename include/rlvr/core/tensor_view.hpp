@@ -26,7 +26,9 @@ struct matrix_view {
       : data(first), rows(row_count), columns(column_count), stride(row_stride) {}
 
   /// A view of mutable elements is a view of constant ones.
-  RLVR_HD constexpr operator matrix_view<T const>() const requires(!std::is_const_v<T>) {
+  /// (A template, because nvcc ignores a requires clause behind a plain conversion function.)
+  template <class U>
+  requires(std::is_same_v<U, T const> && !std::is_const_v<T>) RLVR_HD constexpr operator matrix_view<U>() const {
     return {data, rows, columns, stride};
   }
 

@@ -28,13 +28,15 @@ RLVR_NAMESPACE_BEGIN
 
 namespace detail {
 
+/// A variable, so that device code need not call numeric_limits.
+template <class T>
+inline constexpr T lowest = std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity()
+                                                                 : std::numeric_limits<T>::lowest();
+
 /// The neutral element of a maximum.
 template <class T>
 [[nodiscard]] RLVR_HD constexpr T lowest_value() {
-  if constexpr (std::numeric_limits<T>::has_infinity)
-    return -std::numeric_limits<T>::infinity();
-  else
-    return std::numeric_limits<T>::lowest();
+  return lowest<T>;
 }
 
 /// Probe functions for the concept.

@@ -242,7 +242,8 @@ class generation {
         generated_sequence const& sequence = results_[active_[i].result];
         prompt_state const& state = states_[sequence.prompt];
         auto const done = static_cast<std::int64_t>(sequence.tokens.size());
-        plan.add_span(static_cast<std::int64_t>(i), 1, ancestors(state), {active_[i].rows.begin, done}, done - 1);
+        plan.add_span(static_cast<std::int64_t>(i), 1, ancestors(state), ops::key_range{active_[i].rows.begin, done},
+                      done - 1);
         push_tokens(std::span(sequence.tokens).last(1), prefix_.count + state.rows.count + done - 1,
                     active_[i].rows.begin + done - 1);
       }

@@ -34,7 +34,7 @@ struct added_token {
 
 namespace detail {
 
-[[nodiscard]] constexpr bool is_white_space(char32_t code) {
+[[nodiscard]] constexpr bool is_unicode_white_space(char32_t code) {
   return (code >= 0x09 && code <= 0x0D) || code == 0x20 || code == 0x85 || code == 0xA0 || code == 0x1680 ||
          (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 || code == 0x202F || code == 0x205F ||
          code == 0x3000;
@@ -104,14 +104,14 @@ class added_token_finder {
       if (found.lstrip) {
         while (start > done) {
           utf8_sequence const last = decode_utf8_back(text.substr(0, start));
-          if (!is_white_space(last.code_point)) break;
+          if (!is_unicode_white_space(last.code_point)) break;
           start -= last.bytes;
         }
       }
       if (found.rstrip) {
         while (stop < text.size()) {
           utf8_sequence const next = decode_utf8_front(text.substr(stop));
-          if (!is_white_space(next.code_point)) break;
+          if (!is_unicode_white_space(next.code_point)) break;
           stop += next.bytes;
         }
         at = stop;
