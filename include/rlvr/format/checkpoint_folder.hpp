@@ -298,9 +298,11 @@ class checkpoint_writer {
     auto const all = detail::list_checkpoints(root_);
     std::error_code ignored;
     for (std::size_t i = keep_; i < all.size(); ++i) {
-      // Without its manifest a half-removed folder is no checkpoint.
-      std::filesystem::remove(root_ / all[i].second / detail::manifest_name, ignored);
-      std::filesystem::remove_all(root_ / all[i].second, ignored);
+      // Under a temporary name first: what a kill leaves half removed is no checkpoint, and the next writer clears it.
+      std::filesystem::path const old = root_ / all[i].second;
+      std::filesystem::path const doomed = root_ / (all[i].second + ".tmp." + std::to_string(::getpid()));
+      std::filesystem::rename(old, doomed, ignored);
+      std::filesystem::remove_all(doomed, ignored);
     }
   }
 
