@@ -156,10 +156,7 @@ class generation {
   }
 
   void copy(float const* from, float* to, std::size_t count) {
-    std::int32_t const first = 0;
-    execute(context_, ops::gather_rows{.source = {from, 1, count},
-                                       .index = context_.visible(std::span<std::int32_t const>(&first, 1)),
-                                       .output = {to, 1, count}});
+    execute(context_, ops::copy_rows{.source = {from, 1, count}, .destination = {to, 1, count}});
   }
 
   void push_tokens(std::span<std::int32_t const> tokens, std::int64_t first_position, std::int64_t first_row) {
@@ -248,11 +245,7 @@ class generation {
                     active_[i].rows.begin + done - 1);
       }
       matrix_view<float const> const states = extend(plan);
-      row_index_.resize(continuing);
-      for (std::size_t i = 0; i < continuing; ++i) row_index_[i] = static_cast<std::int32_t>(i);
-      execute(context_, ops::gather_rows{.source = states,
-                                         .index = context_.visible(std::span<std::int32_t const>(row_index_)),
-                                         .output = hidden_.first_rows(continuing)});
+      execute(context_, ops::copy_rows{.source = states, .destination = hidden_.first_rows(continuing)});
     }
     if (count > continuing) {
       row_index_.resize(count - continuing);

@@ -208,7 +208,7 @@ class transformer {
               ops::scatter_rows{.source = kept.value.view(), .index = rows, .destination = cache->values(i)});
     }
     execute(*context_, attention(config, kept, cache, i));
-    if (!cache) execute(*context_, ops::gather_rows{.source = x, .index = identity(x.rows), .output = middle});
+    if (!cache) execute(*context_, ops::copy_rows{.source = x, .destination = middle});
     project(kept.attended.view(), layer.output, layer.output_bias, middle, true);
 
     execute(*context_, ops::rms_norm{{.input = middle,
@@ -219,7 +219,7 @@ class transformer {
     project(kept.mlp_input.view(), layer.gate, nullptr, kept.gate.view());
     project(kept.mlp_input.view(), layer.up, nullptr, kept.up.view());
     execute(*context_, ops::swiglu{.gate = kept.gate.view(), .up = kept.up.view(), .out = kept.activated.view()});
-    if (!cache) execute(*context_, ops::gather_rows{.source = middle, .index = identity(x.rows), .output = y});
+    if (!cache) execute(*context_, ops::copy_rows{.source = middle, .destination = y});
     project(kept.activated.view(), layer.down, nullptr, y, true);
   }
 
@@ -330,12 +330,6 @@ class transformer {
                                               weight_gradient});
   }
 
-  /// 0, 1, 2, ...: copying rows is gathering them in order.
-  [[nodiscard]] std::int32_t const* identity(std::size_t rows) {
-    for (std::size_t i = identity_.size(); i < rows; ++i) identity_.push_back(static_cast<std::int32_t>(i));
-    return context_->visible(std::span<std::int32_t const>(identity_));
-  }
-
   Context* context_;
   activation_policy policy_;
   rope_table<Context> rope_;
@@ -344,7 +338,6 @@ class transformer {
   std::vector<std::int32_t> tokens_;
   std::vector<std::int32_t> positions_;
   std::vector<std::int32_t> cache_rows_;
-  std::vector<std::int32_t> identity_;
   std::vector<matrix<float, memory>> residual_;  ///< inputs of the layers, and the output of the last
   std::vector<layer_activations<memory>> kept_;
   matrix<float, memory> final_;

@@ -94,6 +94,17 @@ struct bias_gradient {
   void validate() const {}
 };
 
+/// destination = source
+struct copy_rows {
+  matrix_view<float const> source;
+  matrix_view<float> destination;
+
+  void validate() const {
+    require_extent("copy_rows: rows", destination.rows, source.rows);
+    require_extent("copy_rows: columns", destination.columns, source.columns);
+  }
+};
+
 /// output[i] = source[index[i]]
 struct gather_rows {
   matrix_view<float const> source;

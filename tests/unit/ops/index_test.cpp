@@ -93,3 +93,25 @@ TEST_CASE("gather, scatter: copies in the order of the index; scatter_add: its t
       }
     }
 }
+
+TEST_CASE("copy_rows: the same bits, gaps and neighbours untouched; it refuses other extents") {
+  for (std::size_t const width : test::sizes{1, 7, 33, 20000})
+    for (std::size_t const rows : test::sizes{0, 1, 2, 19}) {
+      INFO("rows=" << rows << " width=" << width << " seed=" << rows + width);
+      std::mt19937 engine(static_cast<unsigned>(rows + width));
+      guarded source(rows, width, 1), copied(rows, width, 2);
+      source.randomise(engine);
+      for (std::size_t threads = 1; threads <= 3; ++threads) {
+        rlvr::cpu::context context(threads);
+        execute(context, rlvr::ops::copy_rows{.source = source.view(), .destination = copied.fill(test::nan).view()});
+        CHECK(same_bits(copied.view(), source.view()));
+        CHECK(copied.intact());
+      }
+      rlvr::cpu::context context(1);
+      guarded other(rows + 1, width), wider(rows, width + 1);
+      CHECK_THROWS_AS(execute(context, rlvr::ops::copy_rows{.source = source.view(), .destination = other.view()}),
+                      rlvr::shape_error);
+      CHECK_THROWS_AS(execute(context, rlvr::ops::copy_rows{.source = source.view(), .destination = wider.view()}),
+                      rlvr::shape_error);
+    }
+}

@@ -74,6 +74,12 @@ inline void run(context& ctx, ops::bias_gradient const& op) {
                       });
 }
 
+inline void run(context& ctx, ops::copy_rows const& op) {
+  detail::for_each_row(ctx, op.source.rows, op.source.columns, [&](std::size_t row) {
+    kernel::copy_row(single_thread_group{}, op.source.row(row), op.destination.row(row), op.source.columns);
+  });
+}
+
 inline void run(context& ctx, ops::gather_rows const& op) {
   detail::for_each_row(ctx, op.output.rows, op.output.columns, [&](std::size_t row) {
     kernel::copy_row(single_thread_group{}, op.source.row(static_cast<std::size_t>(op.index[row])), op.output.row(row),
