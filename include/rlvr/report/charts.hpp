@@ -68,7 +68,7 @@ struct figure {
 [[nodiscard]] inline int class_colour(std::string_view name) noexcept {
   constexpr std::pair<std::string_view, int> known[] = {
       {"correct", 2},    {"wrong_direction", 5}, {"wrong_label", 1}, {"invalid_label", 4},
-      {"bad_format", 3}, {"error", 7},           {"timeout", 6}};
+      {"bad_format", 3}, {"error", 7},           {"timed_out", 6}};
   for (auto const& [known_name, colour] : known) {
     if (known_name == name) return colour;
   }

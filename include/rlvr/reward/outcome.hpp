@@ -66,6 +66,10 @@ struct outcome {
   friend bool operator==(outcome const&, outcome const&) = default;
 
   [[nodiscard]] bool has_value() const noexcept { return status == outcome_status::value; }
+  /// Whether the response was scored and follows the response grammar: what a format rate counts.
+  [[nodiscard]] bool well_formed() const noexcept {
+    return has_value() && kind != reward_class::bad_format && kind != reward_class::invalid_label;
+  }
 
   /// A value.  One that is not finite makes an error instead.
   [[nodiscard]] static outcome of(double value, bool passed, reward_class kind = reward_class::scored,

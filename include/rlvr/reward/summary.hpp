@@ -26,10 +26,11 @@ struct part_summary {
 
 /// A batch in figures.  Outcomes without a value count in `by_class` and in nothing else.
 struct outcome_summary {
-  std::size_t count = 0;   ///< all outcomes
-  std::size_t scored = 0;  ///< those with a value
-  double mean = 0;         ///< of the values; 0 if there is none
-  double deviation = 0;    ///< their population standard deviation
+  std::size_t count = 0;        ///< all outcomes
+  std::size_t scored = 0;       ///< those with a value
+  std::size_t well_formed = 0;  ///< those that follow the response grammar
+  double mean = 0;              ///< of the values; 0 if there is none
+  double deviation = 0;         ///< their population standard deviation
   std::array<std::size_t, reward_class_count> by_class{};
   std::vector<part_summary> parts{};  ///< in order of first appearance
 
@@ -48,6 +49,7 @@ struct outcome_summary {
   summary.count = outcomes.size();
   for (outcome const& each : outcomes) {
     ++summary.by_class[static_cast<std::size_t>(each.kind)];
+    summary.well_formed += each.well_formed() ? 1 : 0;
     if (!each.has_value()) continue;
     ++summary.scored;
     summary.mean += each.value;

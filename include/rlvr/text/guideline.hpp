@@ -209,6 +209,11 @@ struct guideline_rendering {
   bool compact = false;  ///< no headings, no blank lines
 };
 
+/// The line of one cue, see guideline_rendering::cue_lines.
+[[nodiscard]] inline std::string cue_line(std::string_view cue, std::string_view relation) {
+  return std::string(" ").append(cue).append(" ").append(relation).append("\n");
+}
+
 /// The guideline as text, ending in a line feed; equal inputs give equal bytes.  The guideline is its author's text
 /// and goes in as it is, markers and tags included; only sentences are escaped (text/prompt.hpp).
 [[nodiscard]] inline std::string render(guideline const& guide, guideline_rendering const& options = {}) {
@@ -240,7 +245,7 @@ struct guideline_rendering {
       more = false;
       for (relation_definition const& relation : guide.relations) {
         if (i >= relation.cues.size()) continue;
-        ((((text += ' ') += relation.cues[i]) += ' ') += relation.name) += '\n';
+        text += cue_line(relation.cues[i], relation.name);
         more = true;
       }
     }

@@ -10,10 +10,12 @@
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
 #include <rlvr/reward/outcome.hpp>
+#include <rlvr/reward/summary.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <string>
 
 RLVR_NAMESPACE_BEGIN
 namespace train {
@@ -40,19 +42,12 @@ struct evaluation_figures {
   result.samples = samples;
   result.prompts = outcomes.size() / samples;
   if (result.prompts == 0) return result;
-  double sum = 0.0, squares = 0.0, reward_sum = 0.0;
-  std::size_t passed = 0, formatted = 0, scored = 0;
+  double sum = 0.0, squares = 0.0;
+  std::size_t passed = 0;
   for (std::size_t p = 0; p < result.prompts; ++p) {
     std::size_t correct = 0;
-    for (reward::outcome const& outcome : outcomes.subspan(p * samples, samples)) {
+    for (reward::outcome const& outcome : outcomes.subspan(p * samples, samples))
       correct += outcome.kind == reward::reward_class::correct ? 1 : 0;
-      bool const formed = outcome.has_value() && outcome.kind != reward::reward_class::bad_format &&
-                          outcome.kind != reward::reward_class::invalid_label;
-      formatted += formed ? 1 : 0;
-      if (!outcome.has_value()) continue;
-      reward_sum += outcome.value;
-      ++scored;
-    }
     double const share = static_cast<double>(correct) / static_cast<double>(samples);
     sum += share;
     squares += share * share;
@@ -64,9 +59,10 @@ struct evaluation_figures {
     double const variance = std::fmax(0.0, (squares - sum * sum / n) / (n - 1.0));
     result.half_interval = 1.96 * std::sqrt(variance / n);
   }
+  reward::outcome_summary const summary = reward::summarise(outcomes);
   result.pass_at_k = static_cast<double>(passed) / n;
-  result.format_rate = static_cast<double>(formatted) / static_cast<double>(outcomes.size());
-  result.mean_reward = scored ? reward_sum / static_cast<double>(scored) : 0.0;
+  result.format_rate = static_cast<double>(summary.well_formed) / static_cast<double>(summary.count);
+  result.mean_reward = summary.mean;
   return result;
 }
 

@@ -13,21 +13,22 @@
 #include <rlvr/core/error.hpp>
 #include <rlvr/model/generate.hpp>
 #include <rlvr/reward/outcome.hpp>
+#include <rlvr/reward/summary.hpp>
 #include <rlvr/rl/advantage.hpp>
 #include <rlvr/rl/presets.hpp>
 #include <rlvr/train/learner.hpp>
 #include <rlvr/train/metrics.hpp>
 #include <rlvr/train/sft.hpp>
+#include <rlvr/train/stopwatch.hpp>
 #include <rlvr/train/token_batch.hpp>
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 RLVR_NAMESPACE_BEGIN
@@ -58,68 +59,46 @@ struct rollout_batch {
 
 namespace detail {
 
-/// Seconds since construction.
-class stopwatch {
- public:
-  [[nodiscard]] double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
 /// The reward as advantage estimators read it: NaN where there is none.
 [[nodiscard]] inline double value_or_nan(reward::outcome const& outcome) {
   return outcome.has_value() ? outcome.value : std::numeric_limits<double>::quiet_NaN();
 }
 
 /// Mean, spread and classes of the rewards; lengths.
-inline void describe_rollouts(rollout_batch const& batch, std::size_t group_size, step_record& record) {
+/// @param rewards  of the outcomes, NaN where there is none
+inline void describe_rollouts(rollout_batch const& batch, std::span<double const> rewards, std::size_t group_size,
+                              step_record& record) {
   auto const rows = static_cast<double>(batch.sequences.size());
-  double reward_sum = 0.0, spread = 0.0;
-  std::size_t scored = 0, flat = 0, groups = 0, formatted = 0, truncated = 0;
-  std::vector<std::size_t> classes(reward::reward_class_count);
-  for (std::size_t first = 0; first < batch.sequences.size(); first += group_size) {
-    std::vector<double> values;
-    for (std::size_t i = first; i < first + group_size; ++i) {
-      reward::outcome const& outcome = batch.outcomes[i];
-      ++classes[static_cast<std::size_t>(outcome.kind)];
-      if (outcome.has_value()) values.push_back(outcome.value);
-    }
-    double mean = 0.0, square = 0.0;
-    for (double const value : values) mean += value;
-    reward_sum += mean;
-    scored += values.size();
-    if (values.size() < 2) continue;
-    mean /= static_cast<double>(values.size());
-    for (double const value : values) square += (value - mean) * (value - mean);
-    double const deviation = std::sqrt(square / static_cast<double>(values.size() - 1));
-    spread += deviation;
-    flat += deviation == 0.0 ? 1 : 0;
+  double spread = 0.0;
+  std::size_t flat = 0, groups = 0;
+  for (std::size_t first = 0; first < rewards.size(); first += group_size) {
+    reward_statistics const group = summarise_rewards(static_cast<std::int64_t>(group_size), [&](std::int64_t i) {
+      return rewards[first + static_cast<std::size_t>(i)];
+    });
+    if (group.count < 2) continue;
+    spread += group.standard_deviation(1);
+    flat += group.all_equal ? 1 : 0;
     ++groups;
   }
-  std::size_t shortest = std::numeric_limits<std::size_t>::max(), longest = 0, total = 0;
+  std::size_t shortest = std::numeric_limits<std::size_t>::max(), longest = 0, total = 0, truncated = 0;
   for (model::generated_sequence const& sequence : batch.sequences) {
     total += sequence.tokens.size();
     shortest = std::min(shortest, sequence.tokens.size());
     longest = std::max(longest, sequence.tokens.size());
     truncated += sequence.finish == model::finish_reason::length ? 1 : 0;
   }
-  auto const of_class = [&](reward::reward_class kind) { return classes[static_cast<std::size_t>(kind)]; };
-  formatted = batch.sequences.size() - of_class(reward::reward_class::bad_format) -
-              of_class(reward::reward_class::invalid_label) - of_class(reward::reward_class::error) -
-              of_class(reward::reward_class::timed_out);
-  record.set(metric::reward, scored ? reward_sum / static_cast<double>(scored) : 0.0);
+  reward::outcome_summary const summary = reward::summarise(batch.outcomes);
+  record.set(metric::reward, summary.mean);
   record.set(metric::reward_std, groups ? spread / static_cast<double>(groups) : 0.0);
   record.set(metric::frac_reward_zero_std, groups ? static_cast<double>(flat) / static_cast<double>(groups) : 0.0);
-  record.set(metric::format_ok, static_cast<double>(formatted) / rows);
-  record.set(metric::accuracy, static_cast<double>(of_class(reward::reward_class::correct)) / rows);
-  for (std::size_t kind = 0; kind < classes.size(); ++kind) {
-    std::string_view const name = reward::class_name(static_cast<reward::reward_class>(kind));
+  record.set(metric::format_ok, static_cast<double>(summary.well_formed) / rows);
+  record.set(metric::accuracy, summary.rate(reward::reward_class::correct));
+  for (std::size_t i = 0; i < reward::reward_class_count; ++i) {
+    auto const kind = static_cast<reward::reward_class>(i);
+    std::string_view const name = reward::class_name(kind);
     bool const always =
         std::find(metric::reward_classes.begin(), metric::reward_classes.end(), name) != metric::reward_classes.end();
-    if (always || classes[kind]) record.set(metric::reward_class(name), static_cast<double>(classes[kind]) / rows);
+    if (always || summary.of_class(kind)) record.set(metric::reward_class(name), summary.rate(kind));
   }
   record.set(metric::mean_length, static_cast<double>(total) / rows);
   record.set(metric::min_length, static_cast<double>(shortest));
@@ -205,11 +184,11 @@ step_record grpo_step(learner<Context>& policy, model::parameters<typename Conte
   step_record record;
   record.phase = std::string(phase::grpo);
 
-  detail::stopwatch const rollout_time;
+  stopwatch const rollout_time;
   rollouts.sequences = rollout(policy, prefix, prompts, options);
   double const rollout_seconds = rollout_time.seconds();
 
-  detail::stopwatch const reward_time;
+  stopwatch const reward_time;
   rollouts.outcomes = score(std::span<model::generated_sequence const>(rollouts.sequences));
   require_extent("grpo_step: outcomes of the reward", rollouts.outcomes.size(), rollouts.sequences.size());
   double const reward_seconds = reward_time.seconds();
@@ -218,9 +197,9 @@ step_record grpo_step(learner<Context>& policy, model::parameters<typename Conte
   rollouts.advantages.assign(rewards.size(), 0.0);
   group_advantages(settings.advantage, std::span<double const>(rewards), group_size,
                    std::span<double>(rollouts.advantages));
-  detail::describe_rollouts(rollouts, group_size, record);
+  detail::describe_rollouts(rollouts, rewards, group_size, record);
 
-  detail::stopwatch const update_time;
+  stopwatch const update_time;
   head_settings const head{.temperature = options.sampling.temperature, .chunk_rows = schedule.chunk_rows};
   detail::token_figures figures;
   double loss = 0.0, grad_norm = 0.0;

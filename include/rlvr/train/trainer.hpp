@@ -10,8 +10,8 @@
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
 #include <rlvr/train/metrics.hpp>
+#include <rlvr/train/stopwatch.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -67,7 +67,7 @@ class trainer {
     if (state_.phase_step == 0) begin();
     std::uint64_t const first_step = state_.step - state_.phase_step + 1;
     while (state_.phase_step < steps) {
-      auto const start = std::chrono::steady_clock::now();
+      stopwatch const time;
       step_record record = step(state_.phase_step);
       ++state_.step;
       ++state_.phase_step;
@@ -78,7 +78,7 @@ class trainer {
         state_.num_tokens += static_cast<std::uint64_t>(*tokens);
         record.set(metric::num_tokens, static_cast<double>(state_.num_tokens));
       }
-      record.set(metric::step_time, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      record.set(metric::step_time, time.seconds());
       sink_->on_step(record);
       bool const last = state_.phase_step == steps;
       if (last) break;
