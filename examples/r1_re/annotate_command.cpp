@@ -34,16 +34,12 @@ void run(annotate_options const& options) {
       {.tokens = parts.tokenizer->encode(sentence_prompt(prompt, options.sentence)), .id = 0, .samples = 1}};
 
   rlvr::cpu::context context(options.threads);
-  rlvr::train::learner<rlvr::cpu::context> model(context, parts.config);
-  context.upload(model.weights().arena().data(), parts.weights.data(), parts.weights.size());
-  rlvr::model::generation_options sampling;
+  auto const weights = weights_of(parts, context);
+  rlvr::model::transformer<rlvr::cpu::context> runner(context);
+  rlvr::model::generation_options sampling = sampling_of(parts, options.max_new_tokens);
   sampling.sampling.temperature = 0.0f;
-  sampling.sampling.vocabulary_limit = parts.tokenizer->vocab_size();
-  sampling.max_new_tokens = options.max_new_tokens;
-  sampling.stop_ids = parts.stop_ids;
-  auto const sequences =
-      rlvr::model::generate(context, model.runner(), model.weights(), std::span<std::int32_t const>(prefix),
-                            std::span<rlvr::model::generation_prompt const>(prompts), sampling);
+  auto const sequences = rlvr::model::generate(context, runner, weights, std::span<std::int32_t const>(prefix),
+                                               std::span<rlvr::model::generation_prompt const>(prompts), sampling);
   std::string const text = response_text(*parts.tokenizer, sequences.front());
   auto const parsed = rlvr::text::parse_think_answer(text, response_policy_of(parts.talk));
   auto const answer = answer_of(guide, text, response_policy_of(parts.talk));

@@ -13,11 +13,11 @@
 #include "model_folder.hpp"
 #include "scoring.hpp"
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,28 +45,25 @@ void run(evaluate_options const& options) {
   encoded_task const encoded = encode(source, parts.talk, *parts.tokenizer);
 
   rlvr::cpu::context context(options.threads);
-  rlvr::train::learner<rlvr::cpu::context> model(context, parts.config);
-  context.upload(model.weights().arena().data(), parts.weights.data(), parts.weights.size());
-  evaluation_result const result = evaluate(model, encoded, parts.talk, *parts.tokenizer, parts.stop_ids,
-                                            {.samples = options.samples,
-                                             .max_new_tokens = options.max_new_tokens,
-                                             .seed = options.seed,
-                                             .threads = static_cast<unsigned>(context.threads())});
+  auto const weights = weights_of(parts, context);
+  rlvr::model::transformer<rlvr::cpu::context> runner(context);
+  evaluation_result const result =
+      evaluate(context, runner, weights, encoded, parts.talk, parts,
+               {.samples = options.samples, .max_new_tokens = options.max_new_tokens, .seed = options.seed});
 
   // A response without a label is a skipped sentence: no line in the file, wrong for the official scorer.
   std::vector<rlvr::data::labelled_id> predictions;
   std::vector<rlvr::data::labelled_id> const key = rlvr::data::key_of(source.examples);
   nlohmann::ordered_json per_relation = nlohmann::ordered_json::object();
   std::map<std::string, std::pair<std::size_t, std::size_t>> counts;  // correct, all
-  std::size_t answered = 0;
   for (std::size_t i = 0; i < source.examples.size(); ++i) {
     std::string const& gold = source.examples[i].label;
     auto& [correct, all] = counts[gold];
     ++all;
-    if (!result.answers[i]) continue;
-    ++answered;
-    correct += *result.answers[i] == gold ? 1 : 0;
-    predictions.push_back({source.examples[i].id, *result.answers[i]});
+    std::optional<std::string> const& answer = result.records[i].answer;
+    if (!answer) continue;
+    correct += *answer == gold ? 1 : 0;
+    predictions.push_back({source.examples[i].id, *answer});
   }
   for (auto const& [label, count] : counts)
     per_relation[label] = {{"correct", count.first},
@@ -85,7 +82,7 @@ void run(evaluate_options const& options) {
   out["pass_at_k"] = figures.pass_at_k;
   out["format_rate"] = figures.format_rate;
   out["mean_reward"] = figures.mean_reward;
-  out["answered"] = answered;
+  out["answered"] = predictions.size();
   // The scorer's own figure, in per cent; nothing was predicted: 0 by definition, where the scorer divides by zero.
   out["macro_f1"] = predictions.empty() ? 0.0 : rlvr::data::score_semeval(predictions, key).official_macro_f1();
   out["per_relation"] = per_relation;

@@ -74,6 +74,14 @@ struct model_parts {
   return parts;
 }
 
+/// The weights in a context's memory.
+template <class Context>
+[[nodiscard]] rlvr::model::parameters<typename Context::memory> weights_of(model_parts const& parts, Context& context) {
+  rlvr::model::parameters<typename Context::memory> weights(parts.config);
+  context.upload(weights.arena().data(), parts.weights.data(), parts.weights.size());
+  return weights;
+}
+
 /// Publishes a folder; what was there under this name is replaced only when the new one is complete.
 template <class Context>
 void save_model(std::string const& folder, rlvr::train::learner<Context> const& model, model_parts const& like,

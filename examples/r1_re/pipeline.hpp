@@ -25,7 +25,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
-#include <numeric>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -64,7 +63,11 @@ class pipeline {
         stop_requested_(std::move(stop_requested)),
         model_(context, start.config),
         train_(encode(data.train, reasoned(), *start.tokenizer)) {
-    for (task const& each : data.evaluation) evaluation_.push_back(encode(limit(each), reasoned(), *start.tokenizer));
+    for (task const& each : data.evaluation) {
+      task part = each;
+      if (part.examples.size() > settings_.evaluation_prompts) part.examples.resize(settings_.evaluation_prompts);
+      evaluation_.push_back(encode(part, reasoned(), *start.tokenizer));
+    }
   }
 
   /// Runs from the beginning or, with `resume`, from the last checkpoint in the output folder.
@@ -85,7 +88,7 @@ class pipeline {
     rlvr::report::memory_sink records;
     if (state.step) records = read_records(output_);
     rlvr::report::write_run(output_, record);
-    sinks sink(rlvr::report::console_sink{}, std::move(lines), memory_reference{&records});
+    sinks sink(rlvr::report::console_sink{}, std::move(lines), records);
     trainer_type trainer(sink, state,
                          {.checkpoint_every = settings_.checkpoint_every, .stop_requested = stop_requested_},
                          [&](rlvr::train::run_state const& now) { store.save(model_, now); });
@@ -95,26 +98,12 @@ class pipeline {
   }
 
  private:
-  /// Keeps records in memory that someone else owns.
-  struct memory_reference {
-    rlvr::report::memory_sink* target;
-    void on_step(rlvr::train::step_record const& record) { target->on_step(record); }
-    void on_completion(rlvr::train::completion_record const& record) { target->on_completion(record); }
-    void on_message(rlvr::train::message_level level, std::string_view text) { target->on_message(level, text); }
-    void close() noexcept {}
-  };
-  using sinks = rlvr::report::tee_sink<rlvr::report::console_sink, rlvr::report::json_lines_sink, memory_reference>;
+  using sinks =
+      rlvr::report::tee_sink<rlvr::report::console_sink, rlvr::report::json_lines_sink, rlvr::report::memory_sink&>;
   using trainer_type = rlvr::train::trainer<sinks>;
 
   [[nodiscard]] dialogue reasoned() const { return {.prompt = settings_.prompt, .reasoned = true}; }
   [[nodiscard]] dialogue labels_only() const { return {.prompt = settings_.prompt, .reasoned = false}; }
-
-  /// The first sentences of a set, at most `evaluation_prompts`.
-  [[nodiscard]] task limit(task const& whole) const {
-    std::vector<std::size_t> indices(std::min(whole.examples.size(), settings_.evaluation_prompts));
-    std::iota(indices.begin(), indices.end(), std::size_t{0});
-    return subset(whole, indices);
-  }
 
   void run_phases(trainer_type& trainer, sinks& sink) {
     auto const from_start = [this] { load_start(); };
@@ -156,8 +145,8 @@ class pipeline {
       rlvr::train::step_record record;
       record.phase = std::string(name);
       for (encoded_task const& set : evaluation_) {
-        evaluation_result const result = evaluate(model_, set, talk, *start_.tokenizer, start_.stop_ids,
-                                                  evaluation_settings(settings_.evaluation_samples));
+        evaluation_result const result =
+            evaluate(model_, set, talk, start_, evaluation_settings(settings_.evaluation_samples));
         add_figures(record, set.name, result.figures);
         for (auto completion : result.records) {
           completion.step = trainer.state().step + 1;
@@ -170,10 +159,7 @@ class pipeline {
   }
 
   [[nodiscard]] evaluation_options evaluation_settings(std::size_t samples) const {
-    return {.samples = samples,
-            .max_new_tokens = settings_.max_new_tokens,
-            .seed = seed_of(seed_, stream::evaluation),
-            .threads = static_cast<unsigned>(context_.threads())};
+    return {.samples = samples, .max_new_tokens = settings_.max_new_tokens, .seed = seed_of(seed_, stream::evaluation)};
   }
 
   template <class Begin>
@@ -228,10 +214,7 @@ class pipeline {
           reference_loaded = true;
           std::vector<std::size_t> const indices = batches.batch_indices(step);
           auto const prompts = generation_prompts(train_, indices, settings.group_size);
-          rlvr::model::generation_options options;
-          options.sampling.vocabulary_limit = static_cast<std::int32_t>(start_.tokenizer->vocab_size());
-          options.max_new_tokens = settings_.max_new_tokens;
-          options.stop_ids = start_.stop_ids;
+          rlvr::model::generation_options options = sampling_of(start_, settings_.max_new_tokens);
           options.max_active = settings.prompts * settings.group_size;
           options.seed = seed_of(seed_, stream::rollout);
           options.step = static_cast<std::uint32_t>(step);
@@ -263,18 +246,11 @@ class pipeline {
   }
 
   /// Greedy accuracy on the first sentences of each set, for the curves.
-  void add_small_evaluation(rlvr::train::step_record& record, std::size_t prompts) {
-    for (encoded_task const& set : evaluation_) {
-      encoded_task part = set;
-      std::size_t const count = std::min(prompts, set.size());
-      part.examples.resize(count);
-      part.prompts.resize(count);
-      part.prompt_texts.resize(count);
-      part.gold.resize(count);
-      add_figures(
-          record, set.name,
-          evaluate(model_, part, reasoned(), *start_.tokenizer, start_.stop_ids, evaluation_settings(1)).figures);
-    }
+  void add_small_evaluation(rlvr::train::step_record& record, std::size_t sentences) {
+    evaluation_options options = evaluation_settings(1);
+    options.sentences = sentences;
+    for (encoded_task const& set : evaluation_)
+      add_figures(record, set.name, evaluate(model_, set, reasoned(), start_, options).figures);
   }
 
   Context& context_;

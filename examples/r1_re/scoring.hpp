@@ -10,6 +10,7 @@
 #include <rlvr/train/learner.hpp>
 #include <rlvr/train/metrics.hpp>
 
+#include "model_folder.hpp"
 #include "task.hpp"
 #include <algorithm>
 #include <cstddef>
@@ -85,54 +86,67 @@ struct scored_responses {
   return record;
 }
 
+/// Settings of the sampler for a model of this program.
+[[nodiscard]] inline rlvr::model::generation_options sampling_of(model_parts const& parts, std::size_t max_new_tokens) {
+  rlvr::model::generation_options options;
+  options.sampling.vocabulary_limit = parts.tokenizer->vocab_size();
+  options.max_new_tokens = max_new_tokens;
+  options.stop_ids = parts.stop_ids;
+  return options;
+}
+
 /// How an evaluation samples.
 struct evaluation_options {
-  std::size_t samples = 4;  ///< k; 1: greedy
+  std::size_t samples = 4;                                          ///< k; 1: greedy
+  std::size_t sentences = std::numeric_limits<std::size_t>::max();  ///< the first ones of the task, at most so many
   std::size_t max_new_tokens = 64;
   std::size_t max_active = 128;
   std::uint64_t seed = 0;
-  unsigned threads = 0;
 };
 
 /// Figures and the first sample of every sentence.
 struct evaluation_result {
   rlvr::train::evaluation_figures figures;
-  std::vector<std::optional<std::string>> answers;      ///< of each sentence's first sample
   std::vector<rlvr::train::completion_record> records;  ///< of each sentence's first sample
 };
 
-/// Samples and scores every sentence of a task.
+/// Samples and scores the sentences of a task.
+/// @param parts  tokenizer and stop ids of the model; its weights are `weights`
 template <class Context>
-[[nodiscard]] evaluation_result evaluate(rlvr::train::learner<Context>& model, encoded_task const& task,
-                                         dialogue const& talk, rlvr::text::tokenizer const& tokenizer,
-                                         std::vector<std::int32_t> const& stop_ids, evaluation_options const& options) {
-  std::vector<std::size_t> indices(task.size());
+[[nodiscard]] evaluation_result evaluate(Context& context, rlvr::model::transformer<Context>& runner,
+                                         rlvr::model::parameters<typename Context::memory> const& weights,
+                                         encoded_task const& task, dialogue const& talk, model_parts const& parts,
+                                         evaluation_options const& options) {
+  std::vector<std::size_t> indices(std::min(task.size(), options.sentences));
   std::iota(indices.begin(), indices.end(), std::size_t{0});
-  rlvr::model::generation_options sampling;
+  rlvr::model::generation_options sampling = sampling_of(parts, options.max_new_tokens);
   sampling.sampling.temperature = options.samples == 1 ? 0.0f : 1.0f;
-  sampling.sampling.vocabulary_limit = static_cast<std::int32_t>(tokenizer.vocab_size());
-  sampling.max_new_tokens = options.max_new_tokens;
-  sampling.stop_ids = stop_ids;
   sampling.max_active = options.max_active;
   sampling.seed = options.seed;
   sampling.step = std::numeric_limits<std::uint32_t>::max();  // a stream of its own, apart from all rollouts
   auto const prompts = generation_prompts(task, indices, options.samples);
-  auto const sequences = rlvr::model::generate(model.context(), model.runner(), model.weights(),
-                                               std::span<std::int32_t const>(task.prefix),
+  auto const sequences = rlvr::model::generate(context, runner, weights, std::span<std::int32_t const>(task.prefix),
                                                std::span<rlvr::model::generation_prompt const>(prompts), sampling);
   rlvr::reward::r1_re reward;
   reward.policy = response_policy_of(talk);
-  scored_responses const scored = score_responses(task, indices, sequences, tokenizer, reward, options.threads);
+  scored_responses const scored =
+      score_responses(task, indices, sequences, *parts.tokenizer, reward, static_cast<unsigned>(context.threads()));
   evaluation_result result;
   result.figures = rlvr::train::evaluate_outcomes(scored.outcomes, options.samples);
-  for (std::size_t i = 0; i < task.size(); ++i) {
+  for (std::size_t const i : indices) {
     std::size_t const first = i * options.samples;
     result.records.push_back(
         describe_response(task, i, sequences[first], scored.texts[first], scored.outcomes[first], reward.policy));
-    result.records.back().phase = std::string(rlvr::train::phase::evaluate);
-    result.answers.push_back(result.records.back().answer);
   }
   return result;
+}
+
+/// The same with a model in training.
+template <class Context>
+[[nodiscard]] evaluation_result evaluate(rlvr::train::learner<Context>& model, encoded_task const& task,
+                                         dialogue const& talk, model_parts const& parts,
+                                         evaluation_options const& options) {
+  return evaluate(model.context(), model.runner(), model.weights(), task, talk, parts, options);
 }
 
 }  // namespace r1_re

@@ -15,6 +15,7 @@
 #include "scoring.hpp"
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <span>
 #include <string>
 #include <utility>
@@ -116,16 +117,20 @@ class lesson_writer {
             .held_out_frames = false};
   }
 
+  /// A guideline's cue lines in any order, so that their order says nothing.
+  [[nodiscard]] lines cue_sheet(rlvr::text::guideline const& guide, rlvr::random_stream& random) const {
+    lines sheet;
+    for (auto const& relation : guide.relations)
+      for (auto const& cue : relation.cues)
+        sheet.push_back(parts_.tokenizer->encode(rlvr::text::cue_line(cue, relation.name)));
+    shuffle(sheet, random);
+    return sheet;
+  }
+
   [[nodiscard]] rlvr::train::sft_group word_sheet(lesson const& plan, std::uint64_t index,
                                                   rlvr::random_stream& random) const {
-    embedded::practice_task const practice = embedded::make_practice_task(seed_, index, options(plan, 1));
-    lines sheet;
-    for (auto const& relation : practice.relations)
-      for (auto const& cue : relation.cues)
-        sheet.push_back(
-            parts_.tokenizer->encode(std::string(" ").append(cue).append(" ").append(relation.name).append("\n")));
-    shuffle(sheet, random);
-    return repetition(std::move(sheet), random);
+    task const invented = practice_as_task(embedded::make_practice_task(seed_, index, options(plan, 1)));
+    return repetition(cue_sheet(invented.guide, random), random);
   }
 
   /// A guideline with sentences; every third is of the size of the two domains.
@@ -135,15 +140,9 @@ class lesson_writer {
     if (plan.most_relations > 8 && place % 3 == 0) sizes.min_relations = sizes.max_relations = 8, sizes.min_cues = 3;
     task const invented = practice_as_task(embedded::make_practice_task(seed_, index, sizes));
     encoded_task encoded = encode(invented, practice_dialogue(), *parts_.tokenizer);
-    lines sheet;  // cue lines in any order, so that their order says nothing
-    for (auto const& relation : invented.guide.relations)
-      for (auto const& cue : relation.cues)
-        sheet.push_back(
-            parts_.tokenizer->encode(std::string(" ").append(cue).append(" ").append(relation.name).append("\n")));
-    shuffle(sheet, random);
-    encoded.prefix = joined(sheet);
+    encoded.prefix = joined(cue_sheet(invented.guide, random));
     std::vector<std::size_t> all(encoded.size());
-    for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
+    std::iota(all.begin(), all.end(), std::size_t{0});
     return supervised_group(encoded, all, practice_dialogue(), *parts_.tokenizer, parts_.stop_ids.at(0));
   }
 
@@ -186,10 +185,8 @@ void practise(practice_run const& options) {
                .factor = schedule(static_cast<std::int64_t>(done + step) + 1),
                .max_grad_norm = 1.0});
           if (plan.guidelines && step % 200 == 199)
-            add_figures(
-                record, "general",
-                evaluate(model, general_test, practice_dialogue(), *parts.tokenizer, parts.stop_ids, {.samples = 1})
-                    .figures);
+            add_figures(record, "general",
+                        evaluate(model, general_test, practice_dialogue(), parts, {.samples = 1}).figures);
           return record;
         });
   }

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,7 +33,7 @@ namespace {
 /// As given on the command line or in --config.
 struct train_options {
   std::string preset = "embedded";
-  std::string task_name, data, guideline, model, device = "cpu", output = "out";
+  std::string task_name, data, guideline, model, config, device = "cpu", output = "out";
   std::vector<std::string> evaluation;
   std::uint64_t seed = 1;
   std::size_t threads = 0;
@@ -158,6 +159,20 @@ void on_interrupt(int) {
   return record;
 }
 
+/// Fills in the options that the command line left open.  CLI11 reads configuration files for the root command alone.
+/// @throws CLI::FileError for a missing file, CLI::ConfigError for a name that is no option
+void read_config(CLI::App& command, std::string const& path) {
+  std::ifstream file(path);
+  if (!file) throw CLI::FileError::Missing(path);
+  for (CLI::ConfigItem const& item : CLI::ConfigTOML().from_config(file)) {
+    CLI::Option* const option = command.get_option_no_throw("--" + item.name);
+    if (option == nullptr || !item.parents.empty()) throw CLI::ConfigError::Extras(item.fullname());
+    if (option->count() > 0) continue;
+    for (std::string const& value : item.inputs) option->add_result(value);
+    option->run_callback();
+  }
+}
+
 void run(train_options const& options) {
   if (options.device != "cpu")
     throw rlvr::unsupported_error("--device: found '" + options.device + "', this program was built for cpu");
@@ -202,7 +217,8 @@ void add_train(CLI::App& app) {
                    "the checkpoint that embedded starts from)")
       ->check(CLI::IsMember({"embedded", "semeval2010", "start"}))
       ->capture_default_str();
-  command->set_config("--config", "", "Read options from this file (TOML: name = value)");
+  command->add_option("--config", options->config,
+                      "Options from this file (TOML: name = value); the command line wins");
   command->add_option("--data", options->data, "Training sentences in SemEval-2010 Task 8's text form");
   command->add_option("--task", options->task_name, "Name of the task of --data; semeval2010 brings its guideline");
   command->add_option("--guideline", options->guideline, "Annotation guideline (JSON) of --data");
@@ -229,7 +245,10 @@ void add_train(CLI::App& app) {
   command->add_option("--checkpoint-every", options->checkpoint_every, "Steps between checkpoints");
   command->add_flag("--resume", options->resume, "Continue the run in --output from its last checkpoint");
   command->footer("Example: r1_re train --preset semeval2010 --data TRAIN_FILE.TXT --output out");
-  command->callback([options] { run(*options); });
+  command->parse_complete_callback([command, options] {
+    if (!options->config.empty()) read_config(*command, options->config);
+  });
+  command->final_callback([options] { run(*options); });
 }
 
 }  // namespace r1_re

@@ -60,3 +60,21 @@ TEST_CASE("training refuses what it cannot use, in one line") {
   CHECK(
       cli::run({"annotate", "--model", "/no/folder", "--guideline", "/no/file", "--sentence", "x"}).failed_clearly(1));
 }
+
+TEST_CASE("train reads options from a file; the command line wins; what is no option is refused") {
+  cli::folder const place;
+  auto const with = [&](std::string const& content) {
+    return std::vector<std::string>{"train", "--config", place.write("run.toml", content), "--output", place / "out"};
+  };
+  auto const missing = cli::run({"train", "--config", place / "none.toml", "--output", place / "out"});
+  CHECK(missing.failed_clearly(1));
+  CHECK(missing.err.find("none.toml") != std::string::npos);
+  CHECK(cli::run(with("no-such-option = 1\n")).failed_clearly(1));
+
+  auto from_file = with("preset = \"semeval2010\"\ndata = \"/no/file\"\n");
+  auto const read = cli::run(from_file);
+  CHECK(read.failed_clearly(1));
+  CHECK(read.err.find("/no/file") != std::string::npos);  // both options arrived
+  from_file.insert(from_file.end(), {"--data", "/no/other"});
+  CHECK(cli::run(from_file).err.find("/no/other") != std::string::npos);
+}
