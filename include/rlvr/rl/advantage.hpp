@@ -8,10 +8,12 @@
 ///   leave_one_out        r - mean of the other n - 1 rewards   RLOO, Ahmadian et al. 2024 (2402.14740); unbiased
 ///   no_baseline          r
 ///
-/// and, for any numbers of a batch, whitening (x - mean) / sqrt(variance + epsilon).
+/// and, for any numbers of a batch, whitening (x - mean) / sqrt(variance + epsilon).  More estimators, among them those
+/// that need more than the moments of the group: rl/group_advantage.hpp, rl/optimal_baseline.hpp.
 ///
-/// An estimator is a value that maps (reward, statistics of its group) to an advantage and runs on host and device;
-/// `group_advantages` applies it to a batch.  Edge cases, each a named parameter:
+/// An estimator is a value that maps (reward, statistics of its group) to an advantage, or one that is shown the whole
+/// group (`whole_group_estimator`); both run on host and device, and `group_advantages` applies them to a batch.
+/// Edge cases, each a named parameter:
 ///   - a reward that is not finite is *unscorable*: it is left out of the statistics of its group and its advantage is
 ///     exactly 0 (`unscorable_rule::exclude`), or it counts as reward 0 (`as_zero`);
 ///   - a group with a single scorable reward has no baseline: advantage 0 (`singleton_rule::zero`, TRL, NeMo-RL) or
@@ -87,11 +89,37 @@ template <class RewardAt>
   return result;
 }
 
+/// Statistics of the rewards of both parts together (Chan, Golub and LeVeque 1979): of micro-batches, of data-parallel
+/// ranks, or a running record to which each step is added.  `all_equal` holds where it held in both, for one value.
+[[nodiscard]] RLVR_HD constexpr reward_statistics merge(reward_statistics const& first,
+                                                        reward_statistics const& second) {
+  if (first.count == 0) return second;
+  if (second.count == 0) return first;
+  double const total = static_cast<double>(first.count + second.count);
+  double const difference = second.mean - first.mean;
+  double const share = static_cast<double>(second.count) / total;
+  return {.count = first.count + second.count,
+          .mean = first.mean + difference * share,
+          .squared_deviations = first.squared_deviations + second.squared_deviations +
+                                difference * difference * static_cast<double>(first.count) * share,
+          .all_equal = first.all_equal && second.all_equal && difference == 0};
+}
+
 /// Requirements on an estimator: trivially copyable, maps a finite reward and its group's statistics to an advantage.
 template <class Estimator>
 concept advantage_estimator = std::is_trivially_copyable_v<Estimator> &&
     requires(Estimator const& estimator, double reward, reward_statistics const& group) {
   { estimator(reward, group) } -> std::same_as<double>;
+  { estimator.unscorable } -> std::convertible_to<unscorable_rule>;
+};
+
+/// Requirements on an estimator that needs every reward of the group: `of_group(count, reward_at, store)` stores one
+/// advantage per response.  It is shown rewards that are not finite; those get advantage 0.
+template <class Estimator>
+concept whole_group_estimator = std::is_trivially_copyable_v<Estimator> &&
+    requires(Estimator const& estimator, std::int64_t count, double (*reward_at)(std::int64_t),
+             void (*store)(std::int64_t, double)) {
+  estimator.of_group(count, reward_at, store);
   { estimator.unscorable } -> std::convertible_to<unscorable_rule>;
 };
 
@@ -150,28 +178,46 @@ static_assert(advantage_estimator<leave_one_out> && advantage_estimator<no_basel
 /// Advantages of one group: the i-th reward is `reward_at(i)`, `store(i, advantage)` receives the result.  Host and
 /// device; any layout.
 template <class Estimator, class RewardAt, class Store>
-requires advantage_estimator<Estimator> RLVR_HD constexpr void advantages_of_group(Estimator const& estimator,
-                                                                                   std::int64_t count,
-                                                                                   RewardAt const& reward_at,
-                                                                                   Store const& store) {
+requires(advantage_estimator<Estimator> || whole_group_estimator<Estimator>) RLVR_HD
+    constexpr void advantages_of_group(Estimator const& estimator, std::int64_t count, RewardAt const& reward_at,
+                                       Store const& store) {
   bool const as_zero = estimator.unscorable == unscorable_rule::as_zero;
   auto const scored = [&](std::int64_t i) {
     double const reward = static_cast<double>(reward_at(i));
     return as_zero && !std::isfinite(reward) ? 0.0 : reward;
   };
-  reward_statistics const group = summarise_rewards(count, scored);
-  for (std::int64_t i = 0; i < count; ++i) {
-    double const reward = scored(i);
-    store(i, std::isfinite(reward) ? estimator(reward, group) : 0.0);
+  if constexpr (whole_group_estimator<Estimator>) {
+    estimator.of_group(count, scored, store);
+  } else {
+    reward_statistics const group = summarise_rewards(count, scored);
+    for (std::int64_t i = 0; i < count; ++i) {
+      double const reward = scored(i);
+      store(i, std::isfinite(reward) ? estimator(reward, group) : 0.0);
+    }
+  }
+}
+
+/// Calls `visit(std::span<std::size_t const> members)` once per group, `group[i]` being the id of the i-th response;
+/// groups in ascending order of their ids, members in ascending order.
+template <std::integral Id, class Visit>
+void for_each_group(std::span<Id const> group, Visit const& visit) {
+  std::vector<std::size_t> order(group.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return group[a] < group[b]; });
+  for (std::size_t begin = 0; begin < order.size();) {
+    std::size_t end = begin;
+    while (end < order.size() && group[order[end]] == group[order[begin]]) ++end;
+    visit(std::span<std::size_t const>(order.data() + begin, end - begin));
+    begin = end;
   }
 }
 
 /// Advantages of a batch of equal groups, each a run of `group_size` neighbours.
 /// Throws shape_error where the sizes do not fit.
 template <class Estimator, std::floating_point T>
-requires advantage_estimator<Estimator>
-void group_advantages(Estimator const& estimator, std::span<T const> rewards, std::size_t group_size,
-                      std::span<T> advantages) {
+requires(advantage_estimator<Estimator> ||
+         whole_group_estimator<Estimator>) void group_advantages(Estimator const& estimator, std::span<T const> rewards,
+                                                                 std::size_t group_size, std::span<T> advantages) {
   if (rewards.size() != advantages.size()) {
     throw shape_error("group_advantages: " + std::to_string(rewards.size()) + " rewards, but room for " +
                       std::to_string(advantages.size()) + " advantages");
@@ -193,51 +239,59 @@ void group_advantages(Estimator const& estimator, std::span<T const> rewards, st
 /// Advantages of a batch whose i-th response belongs to the prompt `group[i]`; ids are arbitrary, groups may have any
 /// size and order.  Throws shape_error where the sizes differ.
 template <class Estimator, std::floating_point T, std::integral Id>
-requires advantage_estimator<Estimator>
-void group_advantages(Estimator const& estimator, std::span<T const> rewards, std::span<Id const> group,
-                      std::span<T> advantages) {
+requires(advantage_estimator<Estimator> ||
+         whole_group_estimator<Estimator>) void group_advantages(Estimator const& estimator, std::span<T const> rewards,
+                                                                 std::span<Id const> group, std::span<T> advantages) {
   if (rewards.size() != advantages.size() || rewards.size() != group.size()) {
     throw shape_error("group_advantages: " + std::to_string(rewards.size()) + " rewards, " +
                       std::to_string(group.size()) + " group ids and room for " + std::to_string(advantages.size()) +
                       " advantages must be equally many");
   }
-  std::vector<std::size_t> order(rewards.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return group[a] < group[b]; });
-  for (std::size_t begin = 0; begin < order.size();) {
-    std::size_t end = begin;
-    while (end < order.size() && group[order[end]] == group[order[begin]]) ++end;
+  for_each_group(group, [&](std::span<std::size_t const> members) {
     advantages_of_group(
-        estimator, static_cast<std::int64_t>(end - begin),
-        [&](std::int64_t i) { return rewards[order[begin + static_cast<std::size_t>(i)]]; },
+        estimator, static_cast<std::int64_t>(members.size()),
+        [&](std::int64_t i) { return rewards[members[static_cast<std::size_t>(i)]]; },
         [&](std::int64_t i, double advantage) {
-          advantages[order[begin + static_cast<std::size_t>(i)]] = static_cast<T>(advantage);
+          advantages[members[static_cast<std::size_t>(i)]] = static_cast<T>(advantage);
         });
-    begin = end;
-  }
+  });
 }
 
-/// (x - mean) / sqrt(variance + epsilon) over the numbers of a batch that count; the others become 0.
+/// What `whitening::apply` does to the numbers that do not count.
+enum class masked_rule : std::uint8_t {
+  zero,      ///< they become 0 (verl's REINFORCE++, TRL)
+  transform  ///< the same map as for the others (OpenRLHF, NeMo-RL, verl's GAE): still garbage, never to be read
+};
+
+/// (x - mean) / sqrt(max(variance, min_variance) + epsilon), mean and variance over the numbers of a batch that count.
+/// verl, TRL and slime: the defaults.  OpenRLHF and NeMo-RL: {.epsilon = 0, .ddof = 0, .min_variance = 1e-8}.
 struct whitening {
   double epsilon = 1e-8;    ///< inside the square root (verl, TRL)
   int ddof = 1;             ///< 1: divide by n - 1; 0: population
   bool shift_mean = true;   ///< false: the mean is added back after scaling
   double mean_epsilon = 0;  ///< added to the count when the mean and the variance are taken (verl: 1e-8)
+  double min_variance = 0;  ///< smaller variances are raised to it (OpenRLHF, NeMo-RL: 1e-8)
+  masked_rule masked = masked_rule::zero;
+  bool divide = true;  ///< false: only the mean is subtracted (OpenRLHF's no_std_norm option)
 
-  /// One number, given the statistics of all that count.  All equal numbers become 0 (or their mean).
+  /// One number, given the statistics of all that count.  All equal numbers become 0 (or their mean); so does
+  /// everything where there is nothing to divide by.
   [[nodiscard]] RLVR_HD double operator()(double x, reward_statistics const& batch) const {
+    if (batch.count == 0) return 0;
     double const count = static_cast<double>(batch.count);
     double const mean = batch.mean * (count / (count + mean_epsilon));
     double const shift = batch.mean - mean;
     double const deviations = batch.squared_deviations + count * shift * shift;
     double const divisor = (count + mean_epsilon) * (count - ddof) / count;
-    double const variance = batch.count > ddof ? deviations / divisor : 0;
-    double const scaled = x == mean ? 0 : (x - mean) / std::sqrt(variance + epsilon);
+    double const measured = batch.count > ddof ? deviations / divisor : 0;
+    double const variance = measured < min_variance ? min_variance : measured;
+    double const deviation = divide ? std::sqrt(variance + epsilon) : 1;
+    double const scaled = x == mean || deviation == 0 ? 0 : (x - mean) / deviation;
     return shift_mean ? scaled : scaled + mean;
   }
 
-  /// Whitens the entries of `values` whose `mask` is true, in place, and sets the others to 0.  Entries that count but
-  /// are not finite are left out of the statistics and become 0 as well.  Throws shape_error where the sizes differ.
+  /// Whitens the entries of `values` whose `mask` is true, in place; the others follow `masked`.  Entries that are not
+  /// finite are left out of the statistics and become 0.  Throws shape_error where the sizes differ.
   template <std::floating_point T>
   void apply(std::span<T> values, std::span<bool const> mask) const {
     if (values.size() != mask.size()) {
@@ -250,7 +304,7 @@ struct whitening {
     };
     reward_statistics const batch = summarise_rewards(static_cast<std::int64_t>(values.size()), value_at);
     for (std::size_t i = 0; i < values.size(); ++i) {
-      double const x = value_at(static_cast<std::int64_t>(i));
+      double const x = masked == masked_rule::zero ? value_at(static_cast<std::int64_t>(i)) : double{values[i]};
       values[i] = std::isfinite(x) ? static_cast<T>((*this)(x, batch)) : T(0);
     }
   }

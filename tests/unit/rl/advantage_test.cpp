@@ -136,6 +136,69 @@ TEST_CASE("whitening gives mean zero and variance one", "[advantage]") {
   CHECK(one[0] == 0);
 }
 
+TEST_CASE("whitening's variants follow their formula", "[advantage]") {
+  // Counting: 1, 2, 6 with mean 3, squared deviations 14.
+  std::array<bool, 4> const mask{true, true, false, true};
+  auto const run = [&](rlvr::whitening const& rule, std::vector<double> values) {
+    rule.apply(std::span<double>(values), std::span<bool const>(mask));
+    return values;
+  };
+  double const sample = std::sqrt(7.0);
+  double const population = std::sqrt(14.0 / 3);
+  check_close(run({.epsilon = 0}, {1, 2, 9, 6}), {-2 / sample, -1 / sample, 0, 3 / sample}, 1e-14);
+  check_close(run({.epsilon = 0, .ddof = 0, .masked = rlvr::masked_rule::transform}, {1, 2, 9, 6}),
+              {-2 / population, -1 / population, 6 / population, 3 / population}, 1e-14);
+  check_close(run({.epsilon = 0, .shift_mean = false}, {1, 2, 9, 6}),
+              {3 - 2 / sample, 3 - 1 / sample, 0, 3 + 3 / sample}, 1e-14);
+  check_close(run({.epsilon = 0, .min_variance = 100}, {1, 2, 9, 6}), {-0.2, -0.1, 0, 0.3}, 1e-14);
+  check_close(run({.divide = false}, {1, 2, 9, 6}), {-2, -1, 0, 3}, 1e-14);
+  // Nothing is read from a masked NaN, and nothing counts at all: zeros.
+  rlvr::whitening const transform{.epsilon = 0, .masked = rlvr::masked_rule::transform};
+  check_close(run(transform, {5, 5, not_a_number, 5}), {0, 0, 0, 0}, 0);
+  check_close(run(transform, {5, 5, 7, 5}), {0, 0, 0, 0}, 0);
+  check_close(run(transform, {not_a_number, not_a_number, 7, not_a_number}), {0, 0, 0, 0}, 0);
+}
+
+TEST_CASE("statistics of parts merge into those of the whole", "[advantage]") {
+  unsigned const seed = 13;
+  INFO("seed " << seed);
+  std::mt19937_64 engine(seed);
+  std::normal_distribution<double> normal(100, 0.5);
+  std::vector<double> rewards(50);
+  for (double& reward : rewards) reward = normal(engine);
+  auto const of = [&](std::size_t begin, std::size_t end) {
+    return rlvr::summarise_rewards(static_cast<std::int64_t>(end - begin),
+                                   [&](std::int64_t i) { return rewards[begin + static_cast<std::size_t>(i)]; });
+  };
+  auto const whole = of(0, 50);
+  for (std::size_t const cut : {0U, 1U, 7U, 49U, 50U}) {
+    auto const merged = rlvr::merge(of(0, cut), of(cut, 50));
+    CHECK(merged.count == 50);
+    CHECK(merged.mean == Approx(whole.mean).epsilon(1e-14));
+    CHECK(merged.squared_deviations == Approx(whole.squared_deviations).epsilon(1e-12));
+    CHECK(!merged.all_equal);
+  }
+  std::fill(rewards.begin(), rewards.end(), 0.95);
+  CHECK(rlvr::merge(of(0, 7), of(7, 50)).all_equal);
+  CHECK(rlvr::merge(of(0, 7), of(7, 50)).squared_deviations == 0);
+  rewards[3] = 1;
+  CHECK(!rlvr::merge(of(0, 7), of(7, 50)).all_equal);
+  CHECK(!rlvr::merge(of(3, 4), of(7, 50)).all_equal);
+}
+
+TEST_CASE("groups are visited in the order of their ids", "[advantage]") {
+  std::vector<int> const ids{7, -1, 7, 3, -1, 7};
+  std::vector<std::vector<std::size_t>> visited;
+  rlvr::for_each_group(std::span<int const>(ids), [&](std::span<std::size_t const> members) {
+    visited.emplace_back(members.begin(), members.end());
+  });
+  CHECK(visited == std::vector<std::vector<std::size_t>>{{1, 4}, {3}, {0, 2, 5}});
+  visited.clear();
+  rlvr::for_each_group(std::span<int const>(),
+                       [&](std::span<std::size_t const> members) { visited.emplace_back(members.size()); });
+  CHECK(visited.empty());
+}
+
 TEST_CASE("any split into micro-batches gives the loss of one batch", "[aggregate]") {
   std::mt19937_64 engine(11);
   std::vector<std::vector<double>> rows(12);
