@@ -29,6 +29,7 @@ struct evaluate_options {
   std::string model, task_name = "semeval2010", data, guideline, predictions;
   std::size_t limit = 0, samples = 1, threads = 0, max_new_tokens = 64;
   std::uint64_t seed = 1;
+  float temperature = 0.6f;
 };
 
 void run(evaluate_options const& options) {
@@ -47,9 +48,11 @@ void run(evaluate_options const& options) {
   rlvr::cpu::context context(options.threads);
   auto const weights = weights_of(parts, context);
   rlvr::model::transformer<rlvr::cpu::context> runner(context);
-  evaluation_result const result =
-      evaluate(context, runner, weights, encoded, parts.talk, parts,
-               {.samples = options.samples, .max_new_tokens = options.max_new_tokens, .seed = options.seed});
+  evaluation_result const result = evaluate(context, runner, weights, encoded, parts.talk, parts,
+                                            {.samples = options.samples,
+                                             .temperature = options.temperature,
+                                             .max_new_tokens = options.max_new_tokens,
+                                             .seed = options.seed});
 
   // A response without a label is a skipped sentence: no line in the file, wrong for the official scorer.
   std::vector<rlvr::data::labelled_id> predictions;
@@ -104,6 +107,9 @@ void add_evaluate(CLI::App& app) {
   command->add_option("--guideline", options->guideline, "Annotation guideline (JSON)");
   command->add_option("--limit", options->limit, "At most so many sentences; 0: all")->capture_default_str();
   command->add_option("--samples", options->samples, "Responses of a sentence; 1: greedy")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--temperature", options->temperature, "Of several samples")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--predictions", options->predictions, "Write id TAB label of each answered sentence here");

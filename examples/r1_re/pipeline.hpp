@@ -159,7 +159,10 @@ class pipeline {
   }
 
   [[nodiscard]] evaluation_options evaluation_settings(std::size_t samples) const {
-    return {.samples = samples, .max_new_tokens = settings_.max_new_tokens, .seed = seed_of(seed_, stream::evaluation)};
+    return {.samples = samples,
+            .temperature = settings_.evaluation_temperature,
+            .max_new_tokens = settings_.max_new_tokens,
+            .seed = seed_of(seed_, stream::evaluation)};
   }
 
   template <class Begin>

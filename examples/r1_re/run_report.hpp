@@ -12,6 +12,8 @@
 #include <rlvr/train/evaluate.hpp>
 #include <rlvr/train/metrics.hpp>
 
+#include <fmt/format.h>
+
 #include "presets.hpp"
 #include <array>
 #include <limits>
@@ -72,7 +74,7 @@ inline void add_figures(rlvr::train::step_record& record, std::string_view set,
 /// Models by data sets, Avg@k.
 [[nodiscard]] inline rlvr::report::comparison_table comparison(rlvr::report::memory_sink const& records,
                                                                std::vector<std::string> const& sets,
-                                                               std::size_t samples) {
+                                                               std::size_t samples, float temperature) {
   namespace metric = rlvr::train::metric;
   constexpr double none = std::numeric_limits<double>::quiet_NaN();
   rlvr::report::comparison_table table;
@@ -83,8 +85,9 @@ inline void add_figures(rlvr::train::step_record& record, std::string_view set,
       counts += (counts.empty() ? "" : ", ") + set + " n = " +
                 std::to_string(static_cast<int>(first->find(metric::evaluation(set, prompt_count)).value_or(0.0)));
   }
-  table.caption = (samples == 1 ? std::string("accuracy, greedy") : "Avg@" + std::to_string(samples)) +
-                  " with 95 % intervals; " + counts;
+  table.caption =
+      (samples == 1 ? std::string("accuracy, greedy") : fmt::format("Avg@{} at temperature {}", samples, temperature)) +
+      " with 95 % intervals; " + counts;
   for (auto const& [phase, label] : compared_models) {
     auto const* record = find_phase(records, phase);
     if (!record) continue;

@@ -98,6 +98,7 @@ struct scored_responses {
 /// How an evaluation samples.
 struct evaluation_options {
   std::size_t samples = 4;                                          ///< k; 1: greedy
+  float temperature = 0.6f;                                         ///< of several samples
   std::size_t sentences = std::numeric_limits<std::size_t>::max();  ///< the first ones of the task, at most so many
   std::size_t max_new_tokens = 64;
   std::size_t max_active = 128;
@@ -120,7 +121,7 @@ template <class Context>
   std::vector<std::size_t> indices(std::min(task.size(), options.sentences));
   std::iota(indices.begin(), indices.end(), std::size_t{0});
   rlvr::model::generation_options sampling = sampling_of(parts, options.max_new_tokens);
-  sampling.sampling.temperature = options.samples == 1 ? 0.0f : 1.0f;
+  sampling.sampling.temperature = options.samples == 1 ? 0.0f : options.temperature;
   sampling.max_active = options.max_active;
   sampling.seed = options.seed;
   sampling.step = std::numeric_limits<std::uint32_t>::max();  // a stream of its own, apart from all rollouts

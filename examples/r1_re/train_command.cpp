@@ -195,7 +195,8 @@ void run(train_options const& options) {
 
   std::vector<std::string> sets;
   for (task const& each : data.evaluation) sets.push_back(each.name);
-  rlvr::report::comparison_table const table = comparison(records, sets, settings.evaluation_samples);
+  rlvr::report::comparison_table const table =
+      comparison(records, sets, settings.evaluation_samples, settings.evaluation_temperature);
   write_run_report(options.output, records, record, table, sets.front(), data.evaluation.front().guide);
   nlohmann::ordered_json const results = summary(records, sets, options.output);
   rlvr::format::atomic_write(options.output + "/results.json", results.dump(2) + "\n");
