@@ -5,7 +5,9 @@
 ///
 ///   f(x): value f(x.value), partials f'(x.value) * x.d_*        a op b: the usual product and quotient rules
 ///
-/// The functions are hidden friends: inside a generic lambda call them unqualified (`exp(x)`, `min(a, b)`).
+/// Functions: + - * /, comparisons, min, max, clamp, abs, exp, expm1, log, log1p, sqrt, tanh, sigmoid, pow with a
+/// constant exponent, stop_gradient.  They are hidden friends: inside a generic lambda call them unqualified (`exp(x)`,
+/// `min(a, b)`).
 /// Constants may be any arithmetic type (`0.2`, `0.2f`, `1`); they are cast to the dual's type, never the reverse.
 ///
 /// Where a function has a kink it *selects*, it does not average:
@@ -60,19 +62,20 @@ struct dual {
   RLVR_HD friend constexpr dual operator/(dual a, dual b) {
     T const quotient = a.value / b.value;
     T const to_a = T(1) / b.value;
-    T const to_b = -quotient / b.value;
+    T const to_b = -quotient * to_a;
     return {quotient, times(a.d_log_prob, to_a) + times(b.d_log_prob, to_b),
             times(a.d_entropy, to_a) + times(b.d_entropy, to_b)};
   }
 
+  // A scalar has no partials: nothing is added for them.
   // clang-format off
-  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator+(dual a, S b) { return a + constant(b); }
-  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator+(S a, dual b) { return constant(a) + b; }
-  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator-(dual a, S b) { return a - constant(b); }
-  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator-(S a, dual b) { return constant(a) - b; }
-  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator*(dual a, S b) { return a * constant(b); }
-  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator*(S a, dual b) { return constant(a) * b; }
-  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator/(dual a, S b) { return a / constant(b); }
+  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator+(dual a, S b) { return {a.value + static_cast<T>(b), a.d_log_prob, a.d_entropy}; }
+  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator+(S a, dual b) { return {static_cast<T>(a) + b.value, b.d_log_prob, b.d_entropy}; }
+  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator-(dual a, S b) { return {a.value - static_cast<T>(b), a.d_log_prob, a.d_entropy}; }
+  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator-(S a, dual b) { return {static_cast<T>(a) - b.value, -b.d_log_prob, -b.d_entropy}; }
+  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator*(dual a, S b) { return chain(a, a.value * static_cast<T>(b), static_cast<T>(b)); }
+  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator*(S a, dual b) { return chain(b, static_cast<T>(a) * b.value, static_cast<T>(a)); }
+  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator/(dual a, S b) { return chain(a, a.value / static_cast<T>(b), T(1) / static_cast<T>(b)); }
   template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator/(S a, dual b) { return constant(a) / b; }
 
   template <class S> RLVR_HD constexpr dual& operator+=(S b) { return *this = *this + b; }
@@ -96,15 +99,17 @@ struct dual {
   template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr bool operator>=(dual a, S b) { return a >= constant(b); }
   template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr bool operator>=(S a, dual b) { return constant(a) >= b; }
 
-  RLVR_HD friend constexpr dual min(dual a, dual b) { return b < a ? b : a; }
-  RLVR_HD friend constexpr dual max(dual a, dual b) { return a < b ? b : a; }
+  RLVR_HD friend constexpr dual min(dual a, dual b) { return select(b < a, b, a); }
+  RLVR_HD friend constexpr dual max(dual a, dual b) { return select(a < b, b, a); }
   template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual min(dual a, S b) { return min(a, constant(b)); }
   template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual min(S a, dual b) { return min(constant(a), b); }
   template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual max(dual a, S b) { return max(a, constant(b)); }
   template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual max(S a, dual b) { return max(constant(a), b); }
   // clang-format on
 
-  RLVR_HD friend constexpr dual clamp(dual x, dual low, dual high) { return x < low ? low : (high < x ? high : x); }
+  RLVR_HD friend constexpr dual clamp(dual x, dual low, dual high) {
+    return select(x < low, low, select(high < x, high, x));
+  }
   template <class Low, class High>
   requires(std::is_arithmetic_v<Low>&& std::is_arithmetic_v<High>) RLVR_HD friend constexpr dual
       clamp(dual x, Low low, High high) {
@@ -128,11 +133,30 @@ struct dual {
     return chain(x, result, T(1) - result * result);
   }
 
+  RLVR_HD friend dual sigmoid(dual x) {
+    T const result = T(1) / (T(1) + std::exp(-x.value));
+    return chain(x, result, result * (T(1) / (T(1) + std::exp(x.value))));
+  }
+  /// x^exponent for a constant exponent.
+  template <class S>
+  requires std::is_arithmetic_v<S> RLVR_HD friend dual pow(dual x, S exponent) {
+    T const power = static_cast<T>(exponent);
+    return chain(x, std::pow(x.value, power), power * std::pow(x.value, power - T(1)));
+  }
+
   /// The same value as a constant.
   RLVR_HD friend constexpr dual stop_gradient(dual x) { return {x.value, T(0), T(0)}; }
 
  private:
-  RLVR_HD static constexpr T times(T partial, T factor) { return partial == T(0) ? T(0) : partial * factor; }
+  // Products come before the selection, and selections go member by member: compilers then need no branch, which at
+  // a clip would be mispredicted for every other token.
+  RLVR_HD static constexpr T times(T partial, T factor) {
+    T const product = partial * factor;
+    return partial == T(0) ? T(0) : product;
+  }
+  RLVR_HD static constexpr dual select(bool first, dual a, dual b) {
+    return {first ? a.value : b.value, first ? a.d_log_prob : b.d_log_prob, first ? a.d_entropy : b.d_entropy};
+  }
   RLVR_HD static constexpr dual chain(dual x, T value, T derivative) {
     return {value, times(x.d_log_prob, derivative), times(x.d_entropy, derivative)};
   }

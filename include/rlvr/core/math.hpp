@@ -50,6 +50,14 @@ template <class T>
 #endif
 }
 
+[[nodiscard]] RLVR_HD inline double multiply_add(double a, double b, double c) {
+#if defined(__CUDA_ARCH__) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+  return __builtin_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
 /// e^x for float: error below 1 ulp (1.25 without fused multiply-add) on [-86.9, 88.7]; exactly 1 at 0; 0 for -infinity
 /// and everything below -87 (results that would be about the smallest normal number or subnormal are flushed);
 /// +infinity above; NaN for NaN.
@@ -87,6 +95,14 @@ template <class T>
 template <class T>
 [[nodiscard]] RLVR_HD inline T sigmoid(T x) {
   return T(1) / (T(1) + math::exp(-x));
+}
+
+/// log(1 / (1 + e^-x)), without overflow or cancellation for any x: x itself far below 0, -e^-x far above.
+/// log_sigmoid(-x) = log_sigmoid(x) - x; the derivative is sigmoid(-x).
+template <class T>
+[[nodiscard]] RLVR_HD inline T log_sigmoid(T x) {
+  T const magnitude = x < T(0) ? -x : x;
+  return (x < T(0) ? x : T(0)) - std::log1p(math::exp(-magnitude));
 }
 
 }  // namespace math

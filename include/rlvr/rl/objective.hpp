@@ -13,17 +13,57 @@
 /// Derivatives with respect to l are exact.  At a kink the branch that is *not* clipped wins the tie: a token counts
 /// as clipped only where the clipped branch is strictly larger (for dual clip: the cap strictly smaller), so a ratio
 /// exactly on a bound still has its gradient.  Where a log-ratio lies beyond `max_log_ratio` the ratio is constant and
-/// the gradient 0.  A token with A = 0 has loss and gradient 0, however large its ratio.
+/// the gradient 0.  A token with A = 0 has loss and gradient 0, however large its ratio.  Ratios saturate instead of
+/// overflowing, and -A l counts a log-probability of -inf as `least_log_prob` (rl/importance_ratio.hpp): losses are
+/// finite for every sample whose advantage is.
 #pragma once
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/rl/importance_ratio.hpp>
 #include <rlvr/rl/token_sample.hpp>
 
-#include <cmath>
 #include <concepts>
 
 RLVR_NAMESPACE_BEGIN
+namespace detail {
+
+/// Where a surrogate clips.
+struct clip_bounds {
+  double low;
+  double high;
+  double dual_clip;
+  double ratio_cap;
+};
+
+/// PPO's clipped surrogate of any ratio; `slope` is its derivative by what `d_log_prob` refers to.
+template <std::floating_point T>
+[[nodiscard]] RLVR_HD constexpr loss_value<T> clipped_surrogate(T advantage, T ratio, T slope,
+                                                                clip_bounds const& bounds) {
+  if (advantage == T(0)) return {};
+  T const lowest = static_cast<T>(1 - bounds.low);
+  T const highest = static_cast<T>(1 + bounds.high);
+  T const cap = static_cast<T>(bounds.ratio_cap);
+  T const clipped = -advantage * (ratio < lowest ? lowest : (ratio > highest ? highest : ratio));
+  bool const capped = ratio > cap;
+  T const unclipped = -advantage * (capped ? cap : ratio);
+
+  loss_value<T> loss{.value = unclipped, .d_log_prob = capped ? T(0) : -advantage * slope};
+  if (clipped > unclipped) {
+    loss.value = clipped;
+    loss.d_log_prob = ratio < lowest || ratio > highest ? T(0) : -advantage * slope;
+    loss.clip = advantage < T(0) ? clip_region::low : clip_region::high;
+  }
+  T const ceiling = -advantage * static_cast<T>(bounds.dual_clip);
+  if (advantage < T(0) && bounds.dual_clip > 0 && loss.value > ceiling) {
+    loss.value = ceiling;
+    loss.d_log_prob = T(0);
+    loss.clip = clip_region::dual;
+  }
+  return loss;
+}
+
+}  // namespace detail
 
 /// Clipped importance-ratio objective of PPO and GRPO.
 struct ppo_clip {
@@ -35,35 +75,10 @@ struct ppo_clip {
 
   template <std::floating_point T>
   [[nodiscard]] RLVR_HD loss_value<T> operator()(token_sample<T> const& sample) const {
-    T const advantage = sample.advantage;
-    if (advantage == T(0)) return {};
-    T const limit = static_cast<T>(max_log_ratio);
-    T const log_ratio = sample.log_prob - sample.old_log_prob;
-    bool const below = log_ratio < -limit;
-    bool const above = log_ratio > limit;
-    T const ratio = std::exp(below ? -limit : (above ? limit : log_ratio));
-    T const slope = below || above ? T(0) : ratio;  // d ratio / d log_prob
-
-    T const lowest = static_cast<T>(1 - low);
-    T const highest = static_cast<T>(1 + high);
-    T const cap = static_cast<T>(ratio_cap);
-    T const clipped = -advantage * (ratio < lowest ? lowest : (ratio > highest ? highest : ratio));
-    bool const capped = ratio > cap;
-    T const unclipped = -advantage * (capped ? cap : ratio);
-
-    loss_value<T> loss{.value = unclipped, .d_log_prob = capped ? T(0) : -advantage * slope};
-    if (clipped > unclipped) {
-      loss.value = clipped;
-      loss.d_log_prob = ratio < lowest || ratio > highest ? T(0) : -advantage * slope;
-      loss.clip = advantage < T(0) ? clip_region::low : clip_region::high;
-    }
-    T const ceiling = -advantage * static_cast<T>(dual_clip);
-    if (advantage < T(0) && dual_clip > 0 && loss.value > ceiling) {
-      loss.value = ceiling;
-      loss.d_log_prob = T(0);
-      loss.clip = clip_region::dual;
-    }
-    return loss;
+    if (sample.advantage == T(0)) return {};
+    T const log_ratio = detail::log_ratio_of(sample.log_prob, sample.old_log_prob);
+    auto const [ratio, slope] = detail::importance_ratio_of(log_ratio, max_log_ratio);
+    return detail::clipped_surrogate(sample.advantage, ratio, slope, {low, high, dual_clip, ratio_cap});
   }
 
   /// Throws argument_error where a parameter is outside its range.
@@ -80,8 +95,7 @@ struct ppo_clip {
 struct reinforce {
   template <std::floating_point T>
   [[nodiscard]] RLVR_HD constexpr loss_value<T> operator()(token_sample<T> const& sample) const {
-    if (sample.advantage == T(0)) return {};
-    return {.value = -sample.advantage * sample.log_prob, .d_log_prob = -sample.advantage};
+    return detail::score_function_loss(sample.advantage, sample.log_prob);
   }
 };
 
@@ -89,7 +103,7 @@ struct reinforce {
 struct cross_entropy {
   template <std::floating_point T>
   [[nodiscard]] RLVR_HD constexpr loss_value<T> operator()(token_sample<T> const& sample) const {
-    return {.value = -sample.log_prob, .d_log_prob = T(-1)};
+    return detail::score_function_loss(T(1), sample.log_prob);
   }
 };
 

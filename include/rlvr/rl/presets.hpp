@@ -70,6 +70,67 @@ inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_
     .group_size = 16,
     .temperature = 1};
 
+/// RuleReasoner (arXiv 2506.08672, its released configuration on verl): GRPO without KL and without entropy bonus, one
+/// update per rollout batch, token mean, 64 responses sampled at temperature 0.8, learning rate 1e-6, clip 0.2.
+inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_mean> rule_reasoner{
+    .objective = {{.low = 0.2, .high = 0.2, .dual_clip = 3, .max_log_ratio = 20},
+                  {.input_clamp = 20, .output_clamp = 10},
+                  0.0},
+    .advantage = {.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward},
+    .aggregation = {},
+    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+    .group_size = 64,
+    .temperature = 0.8};
+
+/// Table-R1-Zero (arXiv 2505.23621, its released configuration on verl): no KL, clip-higher 0.20 / 0.28, dual clip 10,
+/// token mean, 16 responses, learning rate 1e-6, temperature 1.
+inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_mean> table_r1{
+    .objective = {{.low = 0.2, .high = 0.28, .dual_clip = 10, .max_log_ratio = 20},
+                  {.input_clamp = 20, .output_clamp = 10},
+                  0.0},
+    .advantage = {.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward},
+    .aggregation = {},
+    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+    .group_size = 16,
+    .temperature = 1};
+
+/// 1-shot RLVR (arXiv 2504.20571, section 2 and its released configuration on verl): policy loss + 0.001 KL (k3) -
+/// 0.001 entropy, clip 0.2, 8 responses at temperature 0.6, learning rate 1e-6, weight decay 0.01.  Dual clip,
+/// log-ratio clamp and aggregation are verl's.
+inline constexpr grpo_settings<entropy_regularised<kl_penalised<ppo_clip, k3>>, group_z_score, token_mean>
+    one_shot_rlvr{
+        .objective = {{{.low = 0.2, .high = 0.2, .dual_clip = 3, .max_log_ratio = 20},
+                       {.input_clamp = 20, .output_clamp = 10},
+                       0.001},
+                      0.001},
+        .advantage = {.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward},
+        .aggregation = {},
+        .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+        .group_size = 8,
+        .temperature = 0.6};
+
+/// DAPO (arXiv 2503.14476): clip-higher 0.2 / 0.28 (eq. 10), token mean over the batch (eq. 12), no KL; 16 responses,
+/// learning rate 1e-6.  Its dynamic sampling and soft overlong punishment belong to the rewards.  Dual clip is not part
+/// of it and off here; epsilon and the optimiser's other numbers are verl's, on which it was run.
+inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_mean> dapo{
+    .objective = {{.low = 0.2, .high = 0.28, .max_log_ratio = 20}, {.input_clamp = 20, .output_clamp = 10}, 0.0},
+    .advantage = {.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward},
+    .aggregation = {},
+    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+    .group_size = 16,
+    .temperature = 1};
+
+/// Dr. GRPO (arXiv 2503.20783, section 3): rewards less their group's mean, without the division by the standard
+/// deviation, and token sums over a constant length instead of each response's own; no KL.  The constant (3000: set
+/// yours to the generation limit), group size and optimiser are our choice.
+inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_mean_baseline, constant_length> dr_grpo{
+    .objective = {{.low = 0.2, .high = 0.2}, {}, 0.0},
+    .advantage = {},
+    .aggregation = {.length = 3000, .rows = count_rows::all},
+    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0},
+    .group_size = 8,
+    .temperature = 1};
+
 }  // namespace presets
 
 RLVR_NAMESPACE_END

@@ -22,12 +22,17 @@ RLVR_NAMESPACE_BEGIN
 inline constexpr double unlimited = std::numeric_limits<double>::infinity();
 
 /// What a token knows about the sequence it belongs to.  Sequence-level objectives read it; it is filled in a pass
-/// over the batch before the loss, so it is a constant of the derivative.
+/// over the batch before the loss (`summarise_sequence`, rl/sequence_pass.hpp), so it is a constant of the derivative:
+/// an objective whose exact gradient goes through a sum over the sequence puts that sum's derivative into `d_log_prob`.
 template <class T>
 struct sequence_record {
   T length{};               ///< number of tokens that count
   T mean_log_ratio{};       ///< mean over those of log_prob - old_log_prob
   std::int64_t index = -1;  ///< row in the batch; -1: unknown
+  T mean_advantage{};       ///< mean over those of the advantage
+  T reward{};               ///< of the whole response; `topr` asks for its sign
+  T term{};                 ///< sum over those of the objective's own `sequence_term`; 0 where it has none
+  T mean_kl{};              ///< mean over those of the KL estimate that `sequence_ratio_weighted` multiplies
 };
 
 /// One generated token.  Construct it with designated initialisers only: `{.log_prob = l, .advantage = a}`.
@@ -41,13 +46,15 @@ struct token_sample {
   T advantage{};           ///< from `group_advantages` or another estimator
   T entropy{};             ///< of the policy at this position, nats; carries the derivative
   sequence_record<T> sequence{};
+  T weight{1};            ///< importance weight, a constant: read by `importance_weighted` and `vespo`
+  bool selected = false;  ///< chosen by a pass over the batch (rl/token_selection.hpp); what follows is the objective's
 };
 
 /// Where a clipped objective stood.  The regions exclude each other.
 enum class clip_region : std::uint8_t {
   none,  ///< not clipped, or the objective does not clip
-  low,   ///< clipped at the lower bound of the ratio (advantage < 0)
-  high,  ///< clipped at the upper bound of the ratio (advantage > 0)
+  low,   ///< clipped or dropped at the lower bound (of PPO's clip: advantage < 0)
+  high,  ///< clipped or dropped at the upper bound (of PPO's clip: advantage > 0)
   dual   ///< capped by dual clip (advantage < 0, large ratio)
 };
 

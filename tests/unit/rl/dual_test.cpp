@@ -53,6 +53,10 @@ TEST_CASE("dual numbers follow the rules of calculus", "[dual]") {
       check_partials(
           "tanh", [](auto a, auto b) { return tanh(a - b); }, x, y);
       check_partials(
+          "sigmoid", [](auto a, auto b) { return sigmoid(a - b); }, x, y);
+      check_partials(
+          "pow", [](auto a, auto b) { return pow(a + b, 1.5) + pow(a, 2) / pow(b, -1.0f); }, x, y);
+      check_partials(
           "abs", [](auto a, auto b) { return abs(a - 2 * b); }, x, y);
       check_partials(
           "min", [](auto a, auto b) { return min(a * a, b) + min(a, 1) + min(0.5, b); }, x, y);

@@ -5,11 +5,15 @@
 #include <rlvr/rl/advantage.hpp>
 #include <rlvr/rl/aggregate.hpp>
 #include <rlvr/rl/differentiate.hpp>
+#include <rlvr/rl/importance_objectives.hpp>
 #include <rlvr/rl/kl.hpp>
+#include <rlvr/rl/loss_metrics.hpp>
 #include <rlvr/rl/objective.hpp>
 #include <rlvr/rl/penalty.hpp>
 #include <rlvr/rl/presets.hpp>
 #include <rlvr/rl/schedule.hpp>
+#include <rlvr/rl/sequence_objectives.hpp>
+#include <rlvr/rl/sequence_pass.hpp>
 #include <rlvr/rl/token_sample.hpp>
 
 #include <cstdint>
@@ -65,6 +69,27 @@ __global__ void evaluate_adamw(rlvr::adamw_update<T> update, T* parameter, T* fi
   update(parameter[i], first[i], second[i], gradient[i]);
 }
 
+/// The records of rows of a fixed length, and their metrics.
+template <class Objective, class T>
+__global__ void evaluate_sequence(Objective objective, rlvr::token_sample<T>* samples, std::int64_t length,
+                                  rlvr::loss_metrics* metrics) {
+  rlvr::token_sample<T>* const row = samples + threadIdx.x * length;
+  auto const record = rlvr::summarise_sequence<T>(
+      objective, length, [](std::int64_t) { return true; }, [=](std::int64_t t) { return row[t]; });
+  rlvr::loss_metrics part{};
+  for (std::int64_t t = 0; t < length; ++t) {
+    row[t].sequence = record;
+    part.add(row[t], objective(row[t]));
+  }
+  metrics[threadIdx.x] += part;
+  metrics[threadIdx.x].loss_sum = part.log_ratio_quantile(0.9) + part.clip_fraction() + part.approximate_kl_k3();
+}
+
+template <class T>
+__global__ void evaluate_vespo_weight(rlvr::vespo_weight weight, T* values) {
+  values[threadIdx.x] = weight(values[threadIdx.x], T(1));
+}
+
 template <class Schedule>
 __global__ void evaluate_schedule(Schedule schedule, double* factors) {
   factors[threadIdx.x] = schedule(static_cast<std::int64_t>(threadIdx.x) + 1);
@@ -79,6 +104,7 @@ struct all_dual_operations {
     auto ratio = exp(s.log_prob - s.old_log_prob);
     auto x = -min(ratio * s.advantage, clamp(ratio, low, 1.2f) * s.advantage) + max(s.entropy, 0) / 2;
     x += abs(s.log_prob) + log(1 + ratio) + log1p(ratio) + sqrt(ratio) + expm1(s.log_prob) + tanh(s.log_prob);
+    x += sigmoid(s.log_prob) + pow(ratio, 2) + pow(ratio, 0.5f);
     x *= s.sequence.length;
     x -= 1;
     x /= 2.0f;
@@ -93,6 +119,14 @@ void launch_objective(Objective objective) {
                                static_cast<rlvr::loss_value<float>*>(nullptr));
   evaluate_objective<<<1, 1>>>(objective, static_cast<rlvr::token_sample<double> const*>(nullptr),
                                static_cast<rlvr::loss_value<double>*>(nullptr));
+}
+
+template <class Objective>
+void launch_sequence_objective(Objective objective) {
+  launch_objective(objective);
+  rlvr::loss_metrics* const metrics = nullptr;
+  evaluate_sequence<<<1, 1>>>(objective, static_cast<rlvr::token_sample<float>*>(nullptr), 4, metrics);
+  evaluate_sequence<<<1, 1>>>(objective, static_cast<rlvr::token_sample<double>*>(nullptr), 4, metrics);
 }
 
 template <class Kl>
@@ -114,6 +148,27 @@ void launch_every_functor() {
   launch_objective(rlvr::kl_penalised{rlvr::reinforce{}, rlvr::ratio_weighted{rlvr::k3{}}, 0.1});
   launch_objective(rlvr::entropy_regularised{rlvr::ppo_clip{}, 0.1});
   launch_objective(rlvr::weighted_sum{0.5, rlvr::ppo_clip{}, 0.5, rlvr::cross_entropy{}});
+  launch_objective(rlvr::importance_weighted{rlvr::ppo_clip{}});
+  launch_objective(rlvr::restricted_to{rlvr::ppo_clip{}, rlvr::token_choice::not_selected});
+  launch_objective(rlvr::cispo());
+  launch_objective(rlvr::cispo_capped());
+  launch_objective(rlvr::cispo_masked());
+  launch_objective(rlvr::truncated_policy_gradient());
+  launch_objective(rlvr::topr{});
+  launch_objective(rlvr::sapo{});
+  launch_objective(rlvr::direct_reward{});
+  launch_objective(rlvr::dppo{});
+  launch_objective(rlvr::trust_region_policy_gradient{});
+  launch_objective(rlvr::reference_policy_gradient{});
+  launch_objective(rlvr::squared_log_ratio{});
+  launch_objective(rlvr::kl_cov{});
+  launch_sequence_objective(rlvr::ppo_clip{});
+  launch_sequence_objective(rlvr::gspo());
+  launch_sequence_objective(rlvr::gspo_token());
+  launch_sequence_objective(rlvr::gmpo{});
+  launch_sequence_objective(rlvr::vespo{});
+  launch_sequence_objective(rlvr::kl_penalised{rlvr::gspo(), rlvr::sequence_ratio_weighted{rlvr::k3{}}, 0.1});
+  launch_sequence_objective(rlvr::weighted_sum{0.5, rlvr::gspo(), 0.5, rlvr::reinforce{}});
   launch_objective(rlvr::differentiate(all_dual_operations{}));
   launch_objective(rlvr::presets::verl.objective);
 
@@ -138,6 +193,11 @@ void launch_every_functor() {
   evaluate_aggregation<<<1, 1>>>(rlvr::sequence_mean_token_sum{}, rlvr::batch_statistics{}, none);
   evaluate_aggregation<<<1, 1>>>(rlvr::constant_length{}, rlvr::batch_statistics{}, none);
   evaluate_aggregation<<<1, 1>>>(rlvr::token_sum{}, rlvr::batch_statistics{}, none);
+  evaluate_aggregation<<<1, 1>>>(rlvr::prompt_mean{}, rlvr::batch_statistics{}, none);
+  evaluate_aggregation<<<1, 1>>>(rlvr::row_denominator{}, rlvr::batch_statistics{}, none);
+  evaluate_aggregation<<<1, 1>>>(rlvr::micro_batch_mean{}, rlvr::batch_statistics{}, none);
+  evaluate_aggregation<<<1, 1>>>(rlvr::scaled_by{0.5, rlvr::token_mean{}}, rlvr::batch_statistics{}, none);
+  evaluate_vespo_weight<<<1, 1>>>(rlvr::vespo_weight{}, none);
   evaluate_adamw<<<1, 1>>>(rlvr::adamw_rule{}.at<float>(1), none, none, none, none);
   evaluate_schedule<<<1, 1>>>(rlvr::constant_schedule{}, static_cast<double*>(nullptr));
   evaluate_schedule<<<1, 1>>>(rlvr::linear_schedule{}, static_cast<double*>(nullptr));
