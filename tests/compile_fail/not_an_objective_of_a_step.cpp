@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// The settings of a GRPO step refuse a functor that returns a number, by the name of the concept.
+// first error: token_objective
+// names: token_objective<
+#include <rlvr/rl/presets.hpp>
+
+namespace {
+struct mistaken {
+  template <class T>
+#ifdef VALID
+  constexpr rlvr::loss_value<T> operator()(rlvr::token_sample<T> const& token) const {
+    return {.value = -token.log_prob};
+  }
+#else
+  constexpr T operator()(rlvr::token_sample<T> const& token) const {
+    return -token.log_prob;
+  }
+#endif
+};
+}  // namespace
+
+int main() {
+  rlvr::grpo_settings<mistaken, rlvr::group_z_score, rlvr::token_mean> const settings{};
+  return settings.group_size == 0;
+}
