@@ -135,14 +135,15 @@ class page_writer {
     };
     fact("run", data_.run.name);
     std::map<std::string_view, std::size_t> counts;
-    for (auto const& record : data_.steps) ++counts[record.phase];
-    for (auto const& [phase, count] : counts) {
-      fact(phase == train::phase::evaluate ? "evaluations"
-           : phase == train::phase::grpo   ? "GRPO steps"
-           : phase == train::phase::sft    ? "SFT steps"
-                                           : "steps",
-           std::to_string(count));
+    for (auto const& record : data_.steps) {
+      bool const evaluation =
+          std::string_view(record.phase).substr(0, train::phase::evaluate.size()) == train::phase::evaluate;
+      ++counts[evaluation                           ? "evaluations"
+               : record.phase == train::phase::grpo ? "GRPO steps"
+               : record.phase == train::phase::sft  ? "SFT steps"
+                                                    : "other steps"];
     }
+    for (auto const& [name, count] : counts) fact(name, std::to_string(count));
     for (auto record = data_.steps.rbegin(); record != data_.steps.rend(); ++record) {
       if (auto const tokens = record->find(train::metric::num_tokens)) {
         fact("tokens", tick_label(*tokens, 1));

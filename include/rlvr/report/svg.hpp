@@ -182,6 +182,7 @@ inline void thin_out(std::vector<double>& x, std::vector<double>& y) {
     }
   }
   if (chart.from_zero && !y.empty()) y.include(0);
+  if (chart.from_zero && y.low == 0 && y.high == 0) y.high = chart.percent ? 0.01 : 1;  // nothing ever happened
   bool const has_data = !y.empty();
   if (has_data) frame.x = x.high > x.low ? x : value_range{x.low - 1, x.low + 1};
   frame.y = chart.full_scale ? value_range{0, 1} : padded(y);

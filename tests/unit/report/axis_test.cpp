@@ -106,6 +106,10 @@ TEST_CASE("a chart of no, one, few, many and missing points") {
   CHECK(count(one, "<circle") == 1);
   CHECK(count(one, "nan") + count(one, "inf") == 0);
   CHECK(count(to_svg(chart_of({0, 0, 0})), "<circle") == 3);
+  line_chart never = chart_of({0, 0, 0});
+  never.percent = never.from_zero = true;
+  CHECK(count(to_svg(never), "1.0%") == 1);  // a plain scale, no powers of ten
+  CHECK(count(to_svg(never), "\u00d7") == 0);
 
   for (double const extreme : {1e308, 5e-324, 1e20}) {
     CHECK(count(to_svg(chart_of({-extreme, extreme, 0, std::nextafter(extreme, 0)})), "nan") == 0);

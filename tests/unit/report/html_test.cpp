@@ -197,6 +197,16 @@ TEST_CASE("empty, tiny and broken runs have a page too") {
   CHECK(html.find(">nan<") == std::string::npos);
 }
 
+TEST_CASE("the facts count evaluations of all models together") {
+  report::report_data data;
+  for (auto const* const phase : {"evaluate_start", "grpo", "grpo", "evaluate_r1_re", "sft_labels"})
+    data.steps.push_back(step_of(data.steps.size() + 1, phase));
+  std::string const html = report::to_html(data);
+  CHECK(html.find("evaluations <b>2</b>") != std::string::npos);
+  CHECK(html.find("GRPO steps <b>2</b>") != std::string::npos);
+  CHECK(html.find("other steps <b>1</b>") != std::string::npos);
+}
+
 TEST_CASE("equal runs give equal bytes, and the log alone is enough to write the report again") {
   temporary_folder folder;
   report::report_data data = hostile_run();
