@@ -24,6 +24,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
+#include <utility>
 
 RLVR_NAMESPACE_BEGIN
 namespace detail {
@@ -64,7 +66,30 @@ template <class Objective, std::floating_point T>
   }
 }
 
+/// Whether a class has a sequence term, or has a member that has one.
+template <class Part>
+struct has_sequence_term {
+  [[nodiscard]] static constexpr bool value() {
+    bool found = requires(Part const& part, token_sample<float> const& sample) { part.sequence_term(sample); }
+    || requires(Part const& part, token_sample<float> const& sample) { part.sequence_kl_term(sample); };
+    if constexpr (requires(Part const& part) { part.objective; })
+      found = found || has_sequence_term<std::remove_cvref_t<decltype(std::declval<Part const&>().objective)>>::value();
+    if constexpr (requires(Part const& part) { part.kl; })
+      found = found || has_sequence_term<std::remove_cvref_t<decltype(std::declval<Part const&>().kl)>>::value();
+    if constexpr (requires(Part const& part) { part.first; })
+      found = found || has_sequence_term<std::remove_cvref_t<decltype(std::declval<Part const&>().first)>>::value();
+    if constexpr (requires(Part const& part) { part.second; })
+      found = found || has_sequence_term<std::remove_cvref_t<decltype(std::declval<Part const&>().second)>>::value();
+    return found;
+  }
+};
+
 }  // namespace detail
+
+/// Whether `Objective`, or one inside a combinator, has a sequence term, so that the pass has to come before its loss.
+/// An objective of one's own that reads `sample.sequence` without having one says `sequence_term` returning 0.
+template <class Objective>
+inline constexpr bool needs_sequence_pass = detail::has_sequence_term<Objective>::value();
 
 /// The record of one response whose t-th position is `sample_at(t)`, of those for which `counts(t)`.  Host and device.
 /// @param known  members that the pass does not compute: index, reward

@@ -157,6 +157,10 @@ template <class Context>
     for (std::size_t s = 0; s < group_size; ++s) {
       if (schedule.mask_truncated && group[s].finish == model::finish_reason::length) continue;
       batch.add_response(group[s].tokens, segment);
+      if (!rollouts.outcomes.empty()) {
+        reward::outcome const& outcome = rollouts.outcomes[p * group_size + s];
+        batch.reward.push_back(outcome.has_value() ? static_cast<float>(outcome.value) : 0.0f);
+      }
       batch.advantage.insert(batch.advantage.end(), group[s].tokens.size(), static_cast<float>(advantages[s]));
       batch.old_log_prob.insert(batch.old_log_prob.end(), group[s].log_probs.begin(), group[s].log_probs.end());
     }

@@ -9,6 +9,7 @@
 #include <rlvr/ops/linear_policy_loss.hpp>
 #include <rlvr/ops/optimizer.hpp>
 #include <rlvr/rl/adamw_rule.hpp>
+#include <rlvr/rl/sequence_pass.hpp>
 #include <rlvr/train/token_batch.hpp>
 
 #include <cmath>
@@ -107,9 +108,11 @@ class learner {
     hidden_gradient_.resize(batch.tree.size(), width);
     results_.resize(2, count);
     losses_.reserve(count);
-    auto const optional = [&](std::vector<float> const& values) {
-      return values.empty() ? nullptr : context_->visible(std::span(values));
+    auto const optional = [&]<class Value>(std::vector<Value> const& values) {
+      return values.empty() ? nullptr : context_->visible(std::span<Value const>(values));
     };
+    if constexpr (needs_sequence_pass<Objective>) summarise(batch, objective, head);
+    bool const with_sequences = needs_sequence_pass<Objective>;
     execute(
         *context_,
         ops::linear_policy_loss<Objective>{
@@ -119,7 +122,12 @@ class learner {
                         .scale = context_->visible(std::span(batch.scale)),
                         .advantage = optional(batch.advantage),
                         .old_log_prob = optional(batch.old_log_prob),
-                        .reference_log_prob = optional(batch.reference_log_prob)},
+                        .reference_log_prob = optional(batch.reference_log_prob),
+                        .behaviour_log_prob = optional(batch.behaviour_log_prob),
+                        .weight = optional(batch.weight),
+                        .selected = optional(batch.selected),
+                        .sequence = with_sequences ? optional(sequences_) : nullptr,
+                        .sequence_index = with_sequences ? optional(batch.sequence) : nullptr},
             .results = {.log_prob = results_.view().row(0), .entropy = results_.view().row(1), .loss = losses_.data()},
             .hidden_gradient = scored_gradient_.view(),
             .weight_gradient = gradient_views_.head});
@@ -164,6 +172,42 @@ class learner {
   }
 
  private:
+  /// Fills the records of the responses that a sequence-level objective reads, under the weights in training: one more
+  /// product with the head.
+  /// @pre `gather_hidden` has run for the batch, whose responses lie one after the other
+  template <class Objective>
+  void summarise(token_batch const& batch, Objective const& objective, head_settings const& head) {
+    std::size_t const count = batch.scored();
+    execute(*context_, ops::linear_log_prob{.head = head_of(weights_, count, head),
+                                            .target = context_->visible(std::span(batch.target)),
+                                            .log_prob = results_.view().row(0),
+                                            .entropy = results_.view().row(1)});
+    std::vector<float> log_prob(count), entropy(count);
+    context_->download(log_prob.data(), results_.view().row(0), count);
+    context_->download(entropy.data(), results_.view().row(1), count);
+    auto const data = []<class Value>(std::vector<Value> const& values) {
+      return values.empty() ? nullptr : values.data();
+    };
+    token_records const records{.advantage = data(batch.advantage),
+                                .old_log_prob = data(batch.old_log_prob),
+                                .reference_log_prob = data(batch.reference_log_prob),
+                                .behaviour_log_prob = data(batch.behaviour_log_prob),
+                                .weight = data(batch.weight),
+                                .selected = data(batch.selected)};
+    sequences_.resize(batch.lengths.size());
+    std::size_t first = 0;
+    for (std::size_t i = 0; i < batch.lengths.size(); ++i) {
+      sequences_[i] = summarise_sequence<float>(
+          objective, batch.lengths[i], [](std::int64_t) { return true; },
+          [&](std::int64_t t) {
+            std::size_t const token = first + static_cast<std::size_t>(t);
+            return kernel::make_token_sample(records, token, log_prob[token], entropy[token]);
+          },
+          {.index = static_cast<std::int64_t>(i), .reward = batch.reward.empty() ? 0.0f : batch.reward[i]});
+      first += static_cast<std::size_t>(batch.lengths[i]);
+    }
+  }
+
   /// Runs the tree and collects the hidden rows that predict scored tokens.
   void gather_hidden(model::parameters<memory> const& weights, token_batch const& batch) {
     matrix_view<float const> const hidden = runner_.forward(weights, batch.tree);
@@ -194,6 +238,7 @@ class learner {
   matrix<float, memory> hidden_gradient_;
   matrix<float, memory> results_;
   buffer<loss_value<float>, memory> losses_;
+  std::vector<sequence_record<float>> sequences_;
 };
 
 }  // namespace train

@@ -30,6 +30,10 @@ struct token_batch {
   std::vector<float> advantage;           ///< [scored] or empty
   std::vector<float> old_log_prob;        ///< [scored] or empty
   std::vector<float> reference_log_prob;  ///< [scored] or empty
+  std::vector<float> behaviour_log_prob;  ///< [scored] or empty: old_log_prob
+  std::vector<float> weight;              ///< [scored] importance weights, or empty: 1
+  std::vector<std::uint8_t> selected;     ///< [scored] chosen by a selection of rl/token_selection.hpp, or empty
+  std::vector<float> reward;              ///< [sequences] or empty: 0
 
   [[nodiscard]] std::size_t scored() const noexcept { return target.size(); }
 
