@@ -95,9 +95,12 @@ void save_model(std::string const& folder, rlvr::train::learner<Context> const& 
   rlvr::format::write_tokenizer(temporary + "/tokenizer.json", *like.tokenizer);
   nlohmann::ordered_json const object{{"prompt", talk.prompt}, {"reasoned", talk.reasoned}};
   rlvr::format::atomic_write(temporary + "/" + std::string(dialogue_name), object.dump(2) + "\n");
-  std::filesystem::remove_all(folder, code);
+  std::string const replaced = folder + ".old";  // what a kill between the two renames leaves of the former model
+  std::filesystem::remove_all(replaced, code);
+  std::filesystem::rename(folder, replaced, code);
   std::filesystem::rename(temporary, folder, code);
   if (code) throw rlvr::io_error(folder, "cannot rename " + temporary + " to it: " + code.message());
+  std::filesystem::remove_all(replaced, code);
 }
 
 }  // namespace r1_re
