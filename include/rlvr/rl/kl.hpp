@@ -19,13 +19,22 @@
 /// Clamps: d is clamped to +-input_clamp first, the result to +-output_clamp last; both are off by default (verl: 20
 /// and 10).  Where a clamp is active the gradient is 0, never 0 * inf: with log pi = -900 and both clamps k3 gives
 /// value 10, gradient 0.  On a bound the gradient is that of the inside.
+///
+/// Values and gradients are finite for all log-probabilities, -inf among them, also without clamps: d counts as 0 where
+/// both are -inf, is at most 10^6 in magnitude, and values are at most 10^30 in float, 10^300 in double; beyond, the
+/// gradient is 0 (that of `straight_through` stays at +-10^6).  NaN stays NaN.
 #pragma once
 
 #include <rlvr/core/config.hpp>
+#include <rlvr/core/error.hpp>
+#include <rlvr/core/math.hpp>
+#include <rlvr/rl/importance_ratio.hpp>
 #include <rlvr/rl/token_sample.hpp>
 
 #include <cmath>
 #include <concepts>
+#include <cstddef>
+#include <span>
 #include <type_traits>
 
 RLVR_NAMESPACE_BEGIN
@@ -61,15 +70,19 @@ struct clamped_difference {
 template <std::floating_point T>
 RLVR_HD constexpr clamped_difference<T> clamp_difference(T log_prob, T reference_log_prob, double input_clamp) {
   T const limit = static_cast<T>(input_clamp);
-  T const d = reference_log_prob - log_prob;
+  T const saturation = static_cast<T>(-least_log_prob);
+  T const d = log_ratio_of(reference_log_prob, log_prob);
   if (d > limit) return {limit, false};
   if (d < -limit) return {-limit, false};
-  return {d, true};
+  return {d, d < saturation && d > -saturation};
 }
 
+/// The estimate between the bounds of the clamp and of T.
 template <std::floating_point T>
 RLVR_HD constexpr kl_value<T> clamp_estimate(T value, T d_log_prob, bool inside, double output_clamp) {
-  T const limit = static_cast<T>(output_clamp);
+  T const representable = sizeof(T) > sizeof(float) ? T(1e300) : T(1e30f);
+  T const asked = static_cast<T>(output_clamp);
+  T const limit = asked < representable ? asked : representable;
   if (value > limit) return {limit, T(0)};
   if (value < -limit) return {-limit, T(0)};
   return {value, inside ? d_log_prob : T(0)};
@@ -110,8 +123,7 @@ struct k3 {
   [[nodiscard]] RLVR_HD kl_value<T> operator()(T log_prob, T reference_log_prob) const {
     auto const [d, inside] = detail::clamp_difference(log_prob, reference_log_prob, input_clamp);
     T const growth = std::expm1(d);
-    T const overflow = static_cast<T>(unlimited);
-    return detail::clamp_estimate(growth == overflow ? overflow : growth - d, -growth, inside, output_clamp);
+    return detail::clamp_estimate(growth - d, -growth, inside, output_clamp);
   }
 };
 
@@ -137,8 +149,7 @@ struct reverse_k3 {
   [[nodiscard]] RLVR_HD kl_value<T> operator()(T log_prob, T reference_log_prob) const {
     auto const [d, inside] = detail::clamp_difference(reference_log_prob, log_prob, input_clamp);
     T const growth = std::expm1(d);
-    T const overflow = static_cast<T>(unlimited);
-    return detail::clamp_estimate(growth == overflow ? overflow : growth - d, growth, inside, output_clamp);
+    return detail::clamp_estimate(growth - d, growth, inside, output_clamp);
   }
 };
 
@@ -150,7 +161,7 @@ struct straight_through {
   template <std::floating_point T>
   requires kl_estimator<Kl, T>
   [[nodiscard]] RLVR_HD constexpr kl_value<T> operator()(T log_prob, T reference_log_prob) const {
-    return {estimator(log_prob, reference_log_prob).value, log_prob - reference_log_prob};
+    return {estimator(log_prob, reference_log_prob).value, detail::log_ratio_of(log_prob, reference_log_prob)};
   }
 };
 template <class Kl>
@@ -181,10 +192,10 @@ struct ratio_weighted {
     T const anchor = weight == kl_weight::importance_ratio  ? sample.old_log_prob
                      : weight == kl_weight::behaviour_ratio ? sample.behaviour_log_prob
                                                             : sample.log_prob;
-    T const ratio = std::exp(sample.log_prob - anchor);
+    auto const [ratio, slope] = detail::importance_ratio_of(detail::log_ratio_of(sample.log_prob, anchor));
     bool const inside =
         detail::clamp_difference(sample.log_prob, sample.reference_log_prob, estimator.input_clamp).inside;
-    T const from_weight = inside || !detach_where_clamped ? ratio * kl.value : T(0);
+    T const from_weight = inside || !detach_where_clamped ? slope * kl.value : T(0);
     return detail::clamp_estimate(ratio * kl.value, from_weight + ratio * kl.d_log_prob, true, output_clamp);
   }
 };
@@ -203,6 +214,7 @@ template <class Kl = k1>
 struct kl_in_reward {
   Kl estimator{};
   double beta = 0.01;
+  double count_epsilon = 0;  ///< added to the number of tokens in the mean that `apply` returns (verl: 1e-8)
 
   /// @param reward    what the token earned from the task (0 for all but the last token of an outcome reward)
   /// @param log_prob  under the policy that generated the token
@@ -211,6 +223,26 @@ struct kl_in_reward {
   [[nodiscard]] RLVR_HD constexpr T operator()(T reward, T log_prob, T reference_log_prob) const {
     if (beta == 0) return reward;
     return reward - static_cast<T>(beta) * estimator(log_prob, reference_log_prob).value;
+  }
+
+  /// All tokens of one response; `penalised` may be `rewards`.  Tokens that do not count keep their reward.  Returns
+  /// the mean of the estimate over the tokens that count, 0 without any: what a controller (rl/controller.hpp) is told
+  /// is the mean of that over the responses (verl).  Throws shape_error where the sizes differ.
+  template <std::floating_point T>
+  requires kl_estimator<Kl, T> T apply(std::span<T const> rewards, std::span<T const> log_prob,
+                                       std::span<T const> reference_log_prob, std::span<bool const> mask,
+                                       std::span<T> penalised)
+  const {
+    for (std::size_t const found : {rewards.size(), log_prob.size(), reference_log_prob.size(), penalised.size()})
+      if (found != mask.size()) throw shape_error("kl_in_reward: all spans must be as long as the mask");
+    double sum = 0, tokens = 0;
+    for (std::size_t t = 0; t < mask.size(); ++t) {
+      penalised[t] = mask[t] ? (*this)(rewards[t], log_prob[t], reference_log_prob[t]) : rewards[t];
+      if (!mask[t]) continue;
+      sum += static_cast<double>(estimator(log_prob[t], reference_log_prob[t]).value);
+      tokens += 1;
+    }
+    return tokens > 0 ? static_cast<T>(sum / (tokens + count_epsilon)) : T(0);
   }
 };
 template <class Kl>

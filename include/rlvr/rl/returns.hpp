@@ -126,13 +126,14 @@ template <std::floating_point T>
 }
 
 /// Token rewards of a response that is judged as a whole: -kl_coefficient * kl_t at each token that counts, and the
-/// clamped reward on top of the last of them.  Tokens that do not count get 0, and a response without tokens that count
-/// gets no reward at all (OpenRLHF puts it on the last column, where nothing reads it).  A reward that is not finite
-/// after the clamp counts as 0.
+/// clamped reward on top of the last of them.  Tokens that do not count get 0 (unless `penalise_masked`), and a
+/// response without tokens that count gets no reward at all (OpenRLHF puts it on the last column, where nothing reads
+/// it).  A reward that is not finite after the clamp counts as 0.
 struct terminal_reward {
-  double kl_coefficient = 0;   ///< OpenRLHF: 0.01; slime: 0
-  double lowest = -unlimited;  ///< OpenRLHF: -10, applied *after* the baseline
-  double highest = unlimited;  ///< OpenRLHF: 10
+  double kl_coefficient = 0;     ///< OpenRLHF: 0.01; slime: 0
+  double lowest = -unlimited;    ///< OpenRLHF: -10, applied *after* the baseline
+  double highest = unlimited;    ///< OpenRLHF: 10
+  bool penalise_masked = false;  ///< the penalty also where a token does not count; then kl is read there (OpenRLHF)
 
   /// @param kl       per token, e.g. k1 of rl/kl.hpp; empty: no penalty
   /// @param rewards  receives one reward per token
@@ -144,7 +145,8 @@ struct terminal_reward {
     bool last = true;
     for (std::size_t t = mask.size(); t-- > 0;) {
       double value = 0;
-      if (mask[t] && !kl.empty() && kl_coefficient != 0) value = -kl_coefficient * static_cast<double>(kl[t]);
+      if ((mask[t] || penalise_masked) && !kl.empty() && kl_coefficient != 0)
+        value = -kl_coefficient * static_cast<double>(kl[t]);
       if (mask[t] && last) {
         double const clamped = math::clamp(static_cast<double>(reward), lowest, highest);
         value += std::isfinite(clamped) ? clamped : 0;

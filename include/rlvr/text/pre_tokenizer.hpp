@@ -181,7 +181,7 @@ class pre_tokenizer {
       for (running_stage& step : stages_) {
         if (step.add_prefix_space) {
           for (std::string_view& piece : pieces_) {
-            if (!piece.starts_with(' ')) piece = prefixed_.emplace_back(" " + std::string(piece));
+            if (!piece.starts_with(' ')) piece = prefixed_.emplace_back(1, ' ').append(piece);
           }
         }
         if (!step.expression) continue;
