@@ -105,12 +105,12 @@ inline constexpr heads head_cases[] = {{1, 1, 1}, {1, 1, 2}, {2, 1, 8}, {4, 2, 7
 /// Inputs and outputs of one attention over `tokens` rows; query, key and value lie side by side in one matrix, as
 /// the output of a fused projection does.
 struct attention_data {
-  attention_data(heads const& sizes, std::size_t tokens)
-      : h(sizes),
-        packed(tokens, (sizes.query + 2 * sizes.key_value) * sizes.size),
-        out(tokens, sizes.query * sizes.size, 3),
-        maximum(tokens, sizes.query),
-        inverse(tokens, sizes.query, 1) {}
+  attention_data(heads const& counts, std::size_t tokens)
+      : h(counts),
+        packed(tokens, (counts.query + 2 * counts.key_value) * counts.size),
+        out(tokens, counts.query * counts.size, 3),
+        maximum(tokens, counts.query),
+        inverse(tokens, counts.query, 1) {}
 
   heads h;
   guarded packed, out, maximum, inverse;
