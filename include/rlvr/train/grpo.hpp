@@ -15,6 +15,7 @@
 #include <rlvr/reward/outcome.hpp>
 #include <rlvr/reward/summary.hpp>
 #include <rlvr/rl/advantage.hpp>
+#include <rlvr/rl/loss_metrics.hpp>
 #include <rlvr/rl/presets.hpp>
 #include <rlvr/train/learner.hpp>
 #include <rlvr/train/metrics.hpp>
@@ -23,6 +24,7 @@
 #include <rlvr/train/token_batch.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -106,22 +108,16 @@ inline void describe_rollouts(rollout_batch const& batch, std::span<double const
   record.set(metric::clipped_ratio, static_cast<double>(truncated) / rows);
 }
 
-/// Sums of per-token figures over the updates of a step.
-struct token_figures {
-  double entropy = 0.0, kl = 0.0;
-  std::size_t tokens = 0, clipped_low = 0, clipped_high = 0;
-
-  void add(token_losses const& losses) {
-    for (std::size_t i = 0; i < losses.loss.size(); ++i) {
-      entropy += static_cast<double>(losses.entropy[i]);
-      kl += static_cast<double>(losses.loss[i].kl);
-      clip_region const clip = losses.loss[i].clip;
-      clipped_low += clip == clip_region::low || clip == clip_region::dual ? 1 : 0;
-      clipped_high += clip == clip_region::high ? 1 : 0;
-    }
-    tokens += losses.loss.size();
-  }
-};
+/// Metrics of the loss over all updates of a step.
+inline void describe_loss(loss_metrics const& tokens, bool with_reference, step_record& record) {
+  record.set(metric::entropy, tokens.mean_entropy());
+  if (with_reference) record.set(metric::kl, tokens.mean_kl());
+  record.set(metric::clip_low, tokens.fraction(tokens.clipped_low + tokens.clipped_dual));
+  record.set(metric::clip_high, tokens.clip_fraction_high());
+  record.set(metric::policy_kl, tokens.approximate_kl());
+  record.set(metric::ratio_low, std::exp(tokens.log_ratio_quantile(0.01)));
+  record.set(metric::ratio_high, std::exp(tokens.log_ratio_quantile(0.99)));
+}
 
 }  // namespace detail
 
@@ -205,7 +201,7 @@ step_record grpo_step(learner<Context>& policy, model::parameters<typename Conte
 
   stopwatch const update_time;
   head_settings const head{.temperature = options.sampling.temperature, .chunk_rows = schedule.chunk_rows};
-  detail::token_figures figures;
+  loss_metrics tokens_of_loss;
   double loss = 0.0, grad_norm = 0.0;
   std::size_t updates = 0, skipped = 0, tokens = 0;
   std::size_t const mini_batches = std::clamp<std::size_t>(schedule.mini_batches, 1, prompts.size());
@@ -226,7 +222,7 @@ step_record grpo_step(learner<Context>& policy, model::parameters<typename Conte
       if (parts.empty()) continue;  // every group was dropped
       for (token_batch const& part : parts) {
         token_losses const losses = policy.accumulate(part, settings.objective, head);
-        figures.add(losses);
+        losses.add_to(tokens_of_loss, part);
         loss += losses.total;
         tokens += part.tree.size();
       }
@@ -235,12 +231,8 @@ step_record grpo_step(learner<Context>& policy, model::parameters<typename Conte
       skipped += result.skipped ? 1 : 0;
       ++updates;
     }
-  auto const per_token = [&](double sum) { return figures.tokens ? sum / static_cast<double>(figures.tokens) : 0.0; };
   auto const per_update = [&](double sum) { return updates ? sum / static_cast<double>(updates) : 0.0; };
-  record.set(metric::entropy, per_token(figures.entropy));
-  if (reference) record.set(metric::kl, per_token(figures.kl));
-  record.set(metric::clip_low, per_token(static_cast<double>(figures.clipped_low)));
-  record.set(metric::clip_high, per_token(static_cast<double>(figures.clipped_high)));
+  detail::describe_loss(tokens_of_loss, reference != nullptr, record);
   record.set(metric::loss, per_update(loss));
   record.set(metric::grad_norm, per_update(grad_norm));
   record.set(metric::learning_rate, update.rule.learning_rate * update.factor);

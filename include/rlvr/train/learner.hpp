@@ -9,6 +9,7 @@
 #include <rlvr/ops/linear_policy_loss.hpp>
 #include <rlvr/ops/optimizer.hpp>
 #include <rlvr/rl/adamw_rule.hpp>
+#include <rlvr/rl/loss_metrics.hpp>
 #include <rlvr/rl/sequence_pass.hpp>
 #include <rlvr/train/token_batch.hpp>
 
@@ -34,6 +35,13 @@ struct token_losses {
   std::vector<float> log_prob;
   std::vector<float> entropy;
   double total = 0.0;  ///< sum of scale * value
+
+  /// Adds the tokens of the batch that these are the losses of.
+  void add_to(loss_metrics& metrics, token_batch const& batch) const {
+    token_records const records = batch.records();
+    for (std::size_t i = 0; i < loss.size(); ++i)
+      metrics.add(kernel::make_token_sample(records, i, log_prob[i], entropy[i]), loss[i]);
+  }
 };
 
 /// The settings of a pass over the head.
@@ -185,15 +193,7 @@ class learner {
     std::vector<float> log_prob(count), entropy(count);
     context_->download(log_prob.data(), results_.view().row(0), count);
     context_->download(entropy.data(), results_.view().row(1), count);
-    auto const data = []<class Value>(std::vector<Value> const& values) {
-      return values.empty() ? nullptr : values.data();
-    };
-    token_records const records{.advantage = data(batch.advantage),
-                                .old_log_prob = data(batch.old_log_prob),
-                                .reference_log_prob = data(batch.reference_log_prob),
-                                .behaviour_log_prob = data(batch.behaviour_log_prob),
-                                .weight = data(batch.weight),
-                                .selected = data(batch.selected)};
+    token_records const records = batch.records();
     sequences_.resize(batch.lengths.size());
     std::size_t first = 0;
     for (std::size_t i = 0; i < batch.lengths.size(); ++i) {

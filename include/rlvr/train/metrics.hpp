@@ -66,6 +66,12 @@ inline constexpr std::string_view kl = "kl";
 inline constexpr std::string_view clip_low = "clip_ratio/low_mean";
 /// Share of tokens with rho > 1 + epsilon_high and advantage > 0: held by the upper clip.
 inline constexpr std::string_view clip_high = "clip_ratio/high_mean";
+/// Mean of log pi_old - log pi over the tokens of all updates (verl's ppo_kl); 0 where every update is on-policy.
+inline constexpr std::string_view policy_kl = "ppo_kl";
+/// The importance ratio rho below which 1 % of the tokens lie ...
+inline constexpr std::string_view ratio_low = "importance_ratio/q01";
+/// ... and below which 99 % lie.
+inline constexpr std::string_view ratio_high = "importance_ratio/q99";
 
 // ---- optimisation ------------------------------------------------------------------------------------------------
 /// The value whose gradient was applied, with the configured aggregation over M.

@@ -9,6 +9,7 @@
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
 #include <rlvr/model/prefix_tree.hpp>
+#include <rlvr/ops/linear_policy_loss.hpp>
 #include <rlvr/rl/aggregate.hpp>
 
 #include <cstddef>
@@ -59,6 +60,19 @@ struct token_batch {
     batch_statistics result;
     for (std::int64_t const length : lengths) result.add_sequence(length);
     return result;
+  }
+
+  /// What a loss reads per token, in host memory; without targets and scales.
+  [[nodiscard]] token_records records() const noexcept {
+    auto const data = []<class Value>(std::vector<Value> const& values) {
+      return values.empty() ? nullptr : values.data();
+    };
+    return {.advantage = data(advantage),
+            .old_log_prob = data(old_log_prob),
+            .reference_log_prob = data(reference_log_prob),
+            .behaviour_log_prob = data(behaviour_log_prob),
+            .weight = data(weight),
+            .selected = data(selected)};
   }
 
   /// Fills `scale` from the statistics of the whole step, so that parts add up to one big batch.

@@ -167,3 +167,15 @@ TEST_CASE("a gradient that is not finite is skipped and counted") {
   CHECK(std::equal(before.begin(), before.end(), policy.learner.weights().arena().begin()));
   CHECK(policy.learner.gradient()[5] == 0.0f);
 }
+
+TEST_CASE("metrics of the loss: ratios are 1 on-policy and spread over a second epoch") {
+  run policy(1);
+  auto const first = policy.step(0, pay_for_wanted, {}, 0.05);
+  CHECK(first.find(train::metric::policy_kl) == 0.0);
+  CHECK(first.find(train::metric::ratio_low) == 1.0);
+  CHECK(first.find(train::metric::ratio_high) == 1.0);
+  auto const second = policy.step(1, pay_for_wanted, {.epochs = 3}, 0.05);
+  CHECK(*second.find(train::metric::policy_kl) != 0.0);
+  CHECK(*second.find(train::metric::ratio_low) < 1.0);
+  CHECK(*second.find(train::metric::ratio_high) > 1.0);
+}
