@@ -54,7 +54,7 @@ RLVR_HD T cross_entropy_row(Group const& group, T* logits, std::size_t vocabular
     group.for_each(vocabulary, [=](std::size_t j) { logits[j] = T(0); });
     return T(0);
   }
-  T const impossible = detail::lowest_value<T>();
+  T const impossible = rlvr::detail::lowest_value<T>();
   T const cap = static_cast<T>(rule.softcap);
   if (cap > T(0)) {
     group.for_each(vocabulary, [=](std::size_t j) {

@@ -68,7 +68,8 @@ template <cooperative_group Group, std::floating_point T, class Kept = every_tok
 [[nodiscard]] RLVR_HD row_statistics<T> softmax_statistics(Group const& group, T const* logits, std::size_t vocabulary,
                                                            std::type_identity_t<T> inverse_temperature,
                                                            Kept kept = {}) {
-  T const m = group.max(vocabulary, [=](std::size_t j) { return kept(j) ? logits[j] : detail::lowest_value<T>(); });
+  T const m =
+      group.max(vocabulary, [=](std::size_t j) { return kept(j) ? logits[j] : rlvr::detail::lowest_value<T>(); });
   T const z = group.sum(vocabulary, [=](std::size_t j) {
     return kept(j) ? math::exp(shifted_logit(logits[j], m, inverse_temperature)) : T(0);
   });

@@ -46,7 +46,7 @@ struct greatest_tokens {
 template <cooperative_group Group, std::floating_point T>
 [[nodiscard]] RLVR_HD greatest_tokens<T> find_greatest(Group const& group, T const* logits, std::size_t vocabulary,
                                                        std::size_t k) {
-  T const lowest = detail::lowest_value<T>();
+  T const lowest = rlvr::detail::lowest_value<T>();
   if (k == 0 || k >= vocabulary) return {logits, lowest, vocabulary};
   auto const wanted = static_cast<T>(k);
   T threshold = group.max(vocabulary, [=](std::size_t j) { return logits[j]; });

@@ -243,7 +243,8 @@ TEST_CASE("value loss of a batch: its gradient, and any split of it", "[gae]") {
   }
   double parts = 0;
   std::int64_t clipped = 0;
-  for (auto const& [first, last] : {std::pair<std::size_t, std::size_t>{0, 4}, {4, 9}}) {
+  for (auto const& bounds : {std::pair<std::size_t, std::size_t>{0, 4}, {4, 9}}) {
+    std::size_t const first = bounds.first, last = bounds.second;  // clang 14 captures no structured bindings
     auto const part = [&](auto const& all) { return std::span(all).subspan(first, last - first); };
     std::vector<std::int64_t> const rows =
         first == 0 ? std::vector<std::int64_t>{0, 4} : std::vector<std::int64_t>{0, 0, 3, 5};

@@ -119,7 +119,7 @@ TEST_CASE("divergences over the vocabulary: definition and derivative", "[kl][vo
                                                          {.top_k = 1},
                                                          {.top_k = 1, .tail = false},
                                                          {.top_k = 100}};
-  for (std::size_t const vocabulary : {1, 2, 5, 17, 40})
+  for (std::size_t const vocabulary : {1u, 2u, 5u, 17u, 40u})
     for (auto const& settings : all_settings) {
       INFO("vocabulary=" << vocabulary << " top_k=" << settings.top_k << " tail=" << settings.tail);
       numbers const logits = random_row(engine, vocabulary, 1.5);
@@ -176,7 +176,7 @@ TEST_CASE("divergences over the vocabulary: impossible tokens and extreme logits
                                   {1e6, -1e6, 1e3, -1e3}};
   for (auto const& logits : rows)
     for (auto const& reference : rows)
-      for (std::size_t const top_k : {0, 1, 2, 4})
+      for (std::size_t const top_k : {0u, 1u, 2u, 4u})
         for (bool const tail : {true, false})
           for_each_divergence([&](auto divergence) {
             INFO("logits " << logits[0] << " " << logits[1] << ", reference " << reference[0] << " " << reference[1]
