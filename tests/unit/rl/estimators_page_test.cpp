@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // docs/estimators.md against the headers: what the page names exists, and what the headers assert to be an estimator is
 // on the page.
+#include <rlvr/rl/objective.hpp>
+
 #include <cctype>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -98,4 +101,24 @@ TEST_CASE("every estimator that a header asserts to be one is on the page") {
     }
   }
   CHECK(checked > 40);
+}
+
+TEST_CASE("the example of the page compiles and gives what it says") {
+  // [snippet]
+  rlvr::ppo_clip const objective{.low = 0.2, .high = 0.28};
+  rlvr::token_sample<double> const token{.log_prob = -1.0, .old_log_prob = -1.2, .advantage = 0.5};
+  rlvr::loss_value<double> const loss = objective(token);
+  // [/snippet]
+  CHECK(loss.value == Approx(-0.5 * std::exp(0.2)));
+  CHECK(loss.d_log_prob == Approx(-0.5 * std::exp(0.2)));
+  CHECK(loss.clip == rlvr::clip_region::none);
+
+  std::string const source = read(RLVR_TEST_DATA "/unit/rl/estimators_page_test.cpp");
+  std::string const open = std::string("// [") + "snippet]\n", close = std::string("  // [/") + "snippet]";
+  std::size_t const first = source.find(open) + open.size();
+  std::stringstream lines(source.substr(first, source.find(close) - first));
+  std::string snippet, line;
+  while (std::getline(lines, line)) snippet += line.substr(2) + "\n";
+  CHECK(snippet.size() > 100);
+  CHECK(read(root + "/docs/estimators.md").find(snippet) != std::string::npos);
 }
