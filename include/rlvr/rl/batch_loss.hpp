@@ -9,7 +9,8 @@
 /// hold anything.  Sequence-level objectives need `summarise_sequences` (rl/sequence_pass.hpp) first.
 ///
 /// The sum is in double and the scale depends on global counts only: splitting a batch into parts, with the statistics
-/// of the whole, gives the same gradients bit by bit, and losses that add up to within rounding.
+/// of the whole, gives the same gradients by the same arithmetic (to the bit, unless the compiler fuses multiply-adds
+/// of two call sites differently), and losses that add up to within rounding.
 #pragma once
 
 #include <rlvr/core/config.hpp>

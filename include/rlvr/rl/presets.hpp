@@ -34,16 +34,20 @@ requires(
 
 namespace presets {
 
+/// Parts of verl's defaults (commit 1dda039b9c63) that the systems built on it share.
+inline constexpr group_z_score verl_advantage{.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward};
+inline constexpr k3 verl_k3{.input_clamp = 20, .output_clamp = 10};
+inline constexpr adamw_rule verl_optimiser{
+    .learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01};
+
 /// verl (commit 1dda039b9c63): `core_algos.compute_policy_loss_vanilla`, `kl_penalty` with low_var_kl, `agg_loss`
 /// token-mean, `compute_grpo_outcome_advantage`.  The KL loss is off by default (use_kl_loss false), its coefficient
 /// would be 0.001.  verl demands a group size; 5 is our choice.
 inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_mean> verl{
-    .objective = {{.low = 0.2, .high = 0.2, .dual_clip = 3, .max_log_ratio = 20},
-                  {.input_clamp = 20, .output_clamp = 10},
-                  0.0},
-    .advantage = {.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward},
+    .objective = {{.low = 0.2, .high = 0.2, .dual_clip = 3, .max_log_ratio = 20}, verl_k3, 0.0},
+    .advantage = verl_advantage,
     .aggregation = {},
-    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+    .optimiser = verl_optimiser,
     .group_size = 5,
     .temperature = 1};
 
@@ -61,36 +65,30 @@ inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_
 /// R1-RE (arXiv 2507.04642): GRPO in verl with a KL term, 16 responses per prompt, learning rate 1e-6 (as summaries of
 /// the paper report).  The KL coefficient, the clip range and the temperature are not stated there: they are verl's.
 inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_mean> r1_re{
-    .objective = {{.low = 0.2, .high = 0.2, .dual_clip = 3, .max_log_ratio = 20},
-                  {.input_clamp = 20, .output_clamp = 10},
-                  0.001},
-    .advantage = {.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward},
+    .objective = {{.low = 0.2, .high = 0.2, .dual_clip = 3, .max_log_ratio = 20}, verl_k3, 0.001},
+    .advantage = verl_advantage,
     .aggregation = {},
-    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+    .optimiser = verl_optimiser,
     .group_size = 16,
     .temperature = 1};
 
 /// RuleReasoner (arXiv 2506.08672, its released configuration on verl): GRPO without KL and without entropy bonus, one
 /// update per rollout batch, token mean, 64 responses sampled at temperature 0.8, learning rate 1e-6, clip 0.2.
 inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_mean> rule_reasoner{
-    .objective = {{.low = 0.2, .high = 0.2, .dual_clip = 3, .max_log_ratio = 20},
-                  {.input_clamp = 20, .output_clamp = 10},
-                  0.0},
-    .advantage = {.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward},
+    .objective = {{.low = 0.2, .high = 0.2, .dual_clip = 3, .max_log_ratio = 20}, verl_k3, 0.0},
+    .advantage = verl_advantage,
     .aggregation = {},
-    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+    .optimiser = verl_optimiser,
     .group_size = 64,
     .temperature = 0.8};
 
 /// Table-R1-Zero (arXiv 2505.23621, its released configuration on verl): no KL, clip-higher 0.20 / 0.28, dual clip 10,
 /// token mean, 16 responses, learning rate 1e-6, temperature 1.
 inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_mean> table_r1{
-    .objective = {{.low = 0.2, .high = 0.28, .dual_clip = 10, .max_log_ratio = 20},
-                  {.input_clamp = 20, .output_clamp = 10},
-                  0.0},
-    .advantage = {.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward},
+    .objective = {{.low = 0.2, .high = 0.28, .dual_clip = 10, .max_log_ratio = 20}, verl_k3, 0.0},
+    .advantage = verl_advantage,
     .aggregation = {},
-    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+    .optimiser = verl_optimiser,
     .group_size = 16,
     .temperature = 1};
 
@@ -99,13 +97,10 @@ inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_
 /// log-ratio clamp and aggregation are verl's.
 inline constexpr grpo_settings<entropy_regularised<kl_penalised<ppo_clip, k3>>, group_z_score, token_mean>
     one_shot_rlvr{
-        .objective = {{{.low = 0.2, .high = 0.2, .dual_clip = 3, .max_log_ratio = 20},
-                       {.input_clamp = 20, .output_clamp = 10},
-                       0.001},
-                      0.001},
-        .advantage = {.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward},
+        .objective = {{{.low = 0.2, .high = 0.2, .dual_clip = 3, .max_log_ratio = 20}, verl_k3, 0.001}, 0.001},
+        .advantage = verl_advantage,
         .aggregation = {},
-        .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+        .optimiser = verl_optimiser,
         .group_size = 8,
         .temperature = 0.6};
 
@@ -113,10 +108,10 @@ inline constexpr grpo_settings<entropy_regularised<kl_penalised<ppo_clip, k3>>, 
 /// learning rate 1e-6.  Its dynamic sampling and soft overlong punishment belong to the rewards.  Dual clip is not part
 /// of it and off here; epsilon and the optimiser's other numbers are verl's, on which it was run.
 inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_mean> dapo{
-    .objective = {{.low = 0.2, .high = 0.28, .max_log_ratio = 20}, {.input_clamp = 20, .output_clamp = 10}, 0.0},
-    .advantage = {.epsilon = 1e-6, .ddof = 1, .singleton = singleton_rule::keep_reward},
+    .objective = {{.low = 0.2, .high = 0.28, .max_log_ratio = 20}, verl_k3, 0.0},
+    .advantage = verl_advantage,
     .aggregation = {},
-    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+    .optimiser = verl_optimiser,
     .group_size = 16,
     .temperature = 1};
 

@@ -3,6 +3,7 @@
 #include <rlvr/train/grpo.hpp>
 #include <rlvr/train/sft.hpp>
 
+#include "tiny_config.hpp"
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -15,20 +16,6 @@ namespace {
 
 constexpr std::int32_t end_id = 0;
 constexpr std::int32_t wanted_id = 3;
-
-model_config tiny_config() {
-  model_config config;
-  config.vocab_size = 12;
-  config.hidden_size = 16;
-  config.intermediate_size = 24;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = 2;
-  config.num_key_value_heads = 1;
-  config.head_dim = 8;
-  config.max_position_embeddings = 64;
-  config.tie_word_embeddings = true;
-  return config;
-}
 
 std::vector<model::generation_prompt> prompts_of(std::uint32_t samples) {
   std::vector<model::generation_prompt> prompts;
@@ -54,7 +41,7 @@ struct run {
   std::vector<std::int32_t> prefix{1, 5, 7};
   train::rollout_batch rollouts;
 
-  explicit run(std::size_t threads) : context(threads), learner(context, tiny_config()) {
+  explicit run(std::size_t threads) : context(threads), learner(context, test::tiny_config(2)) {
     model::initialise(learner.weights().layout(), learner.weights().arena().data(), 7, 0.1);
   }
 

@@ -6,6 +6,7 @@
 #include <rlvr/rl/sequence_objectives.hpp>
 #include <rlvr/train/learner.hpp>
 
+#include "tiny_config.hpp"
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -16,23 +17,9 @@ using namespace rlvr;
 
 namespace {
 
-model_config tiny_config() {
-  model_config config;
-  config.vocab_size = 12;
-  config.hidden_size = 16;
-  config.intermediate_size = 24;
-  config.num_hidden_layers = 1;
-  config.num_attention_heads = 2;
-  config.num_key_value_heads = 1;
-  config.head_dim = 8;
-  config.max_position_embeddings = 64;
-  config.tie_word_embeddings = true;
-  return config;
-}
-
 struct policy {
   cpu::context context{2};
-  train::learner<cpu::context> learner{context, tiny_config()};
+  train::learner<cpu::context> learner{context, test::tiny_config(1)};
   train::token_batch batch;
 
   policy() {
