@@ -98,8 +98,9 @@ template <cooperative_group Group>
   }
   if (settings.min_p > 0.0f) {
     filtered = true;
-    threshold =
-        math::max(threshold, ordered_bits(math::multiply_add(settings.temperature, std::log(settings.min_p), best)));
+    // In double, so that every library's logarithm rounds to the same float.
+    auto const log_min_p = static_cast<float>(std::log(static_cast<double>(settings.min_p)));
+    threshold = math::max(threshold, ordered_bits(math::multiply_add(settings.temperature, log_min_p, best)));
   }
   std::uint64_t const total = kept_weight(threshold);
   // The high word of bits * total: uniform in [0, total).

@@ -17,7 +17,7 @@ namespace ops {
 /// result = sqrt(sum x^2), in double, blocks of fixed size folded in order: the same for any thread count.
 struct global_norm {
   std::span<float const> values;
-  double* result = nullptr;
+  double* result = nullptr;  ///< in the context's memory
 
   void validate() const {
     if (!result) throw argument_error("global_norm: no result");

@@ -64,6 +64,7 @@ class learner {
         gradient_(weights_.layout().size()),
         first_moment_(weights_.layout().size()),
         second_moment_(weights_.layout().size()),
+        norm_(1),
         gradient_views_(weights_.layout().views(gradient_.data())) {}
 
   [[nodiscard]] Context& context() const noexcept { return *context_; }
@@ -159,7 +160,8 @@ class learner {
   /// @param factor  of the rule's learning rate, from a schedule
   update_result update(adamw_rule const& rule, double factor, double max_norm) {
     update_result result;
-    execute(*context_, ops::global_norm{.values = gradient_.span(), .result = &result.grad_norm});
+    execute(*context_, ops::global_norm{.values = gradient_.span(), .result = norm_.data()});
+    context_->download(&result.grad_norm, norm_.data(), 1);
     if (!std::isfinite(result.grad_norm)) {
       result.skipped = true;
       context_->zero(gradient_.data(), gradient_.size());
@@ -231,6 +233,7 @@ class learner {
   buffer<float, memory> gradient_;
   buffer<float, memory> first_moment_;
   buffer<float, memory> second_moment_;
+  buffer<double, memory> norm_;
   model::parameter_views gradient_views_;
   std::int64_t updates_ = 0;
   matrix<float, memory> scored_hidden_;

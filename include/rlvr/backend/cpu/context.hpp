@@ -5,7 +5,9 @@
 #pragma once
 
 #include <rlvr/backend/cpu/threads.hpp>
+#include <rlvr/core/math.hpp>
 #include <rlvr/core/tensor.hpp>
+#include <rlvr/kernel/cooperative_group.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -42,6 +44,15 @@ class context {
     });
   }
 
+  /// body(group, row) for every row (kernel/row_bodies.hpp), one thread per row.
+  template <class Body>
+  void for_each_row(std::size_t rows, std::size_t width, Body const& body) {
+    std::size_t const grain = math::max<std::size_t>(1, task_elements / (Body::passes * width + 1));
+    parallel_pieces(rows, grain, [&](std::size_t first, std::size_t count, std::size_t) {
+      for (std::size_t row = first; row < first + count; ++row) body(single_thread_group{}, row);
+    });
+  }
+
   /// Host data as ops see it; here the data itself.  Valid as long as the data is.
   template <class T>
   [[nodiscard]] T const* visible(std::span<T const> data) const {
@@ -73,6 +84,9 @@ class context {
   [[nodiscard]] float* shared_scratch(std::size_t count) { return scratch(pool_->size(), count); }
 
  private:
+  static constexpr std::size_t task_elements =
+      16384;  ///< what a task should touch at least, so that waking a thread pays
+
   std::unique_ptr<thread_pool> pool_;
   std::vector<buffer<float>> scratch_;
 };
