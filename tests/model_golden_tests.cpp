@@ -6,7 +6,8 @@
 /// Bounds that follow from the file's tolerances: with a gradient tensor off by at most e in the L2 norm, its norm and
 /// each entry are off by at most e, and its sum by sqrt(n) e.  A loss after a step is taken at parameters that are each
 /// off by up to p = param_after_step_atol: where the gradient is g, independent deviations move it by about p |g|.
-#include <rlvr/cpu.hpp>
+///
+/// Built with RLVR_TEST_CUDA it tests the CUDA backend (support/backend.hpp).
 #include <rlvr/model/generate.hpp>
 #include <rlvr/rl/aggregate.hpp>
 #include <rlvr/rl/kl.hpp>
@@ -26,6 +27,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <support/backend.hpp>
 #include <utility>
 #include <vector>
 
@@ -33,7 +35,7 @@ namespace {
 
 using nlohmann::json;
 using rlvr::train::token_batch;
-using learner = rlvr::train::learner<rlvr::cpu::context>;
+using learner = rlvr::train::learner<test::context>;
 using ids = std::vector<std::int32_t>;
 using grpo_objective = rlvr::kl_penalised<rlvr::ppo_clip, rlvr::k3>;
 
@@ -48,11 +50,21 @@ struct fixture {
   [[nodiscard]] std::size_t vocabulary() const { return golden["vocab_size"].get<std::size_t>(); }
 };
 
-[[nodiscard]] learner load(rlvr::cpu::context& context, std::string const& folder,
+[[nodiscard]] learner load(test::context& context, std::string const& folder,
                            rlvr::model::activation_policy policy = rlvr::model::activation_policy::keep_all) {
   learner result(context, rlvr::train::load_config(folder), policy);
   rlvr::train::load_weights(folder, result.weights(), context);
   return result;
+}
+
+/// Memory of the context, on the host.
+[[nodiscard]] std::vector<float> fetch(learner const& model, float const* values, std::size_t count) {
+  std::vector<float> result(count);
+  model.context().download(result.data(), values, count);
+  return result;
+}
+[[nodiscard]] std::vector<float> fetch(learner const& model, std::span<float const> values) {
+  return fetch(model, values.data(), values.size());
 }
 
 /// Facts of the file: sizes, names and shapes of tensors, rotary frequencies.
@@ -70,7 +82,7 @@ void check_facts(fixture const& at, learner& model) {
 }
 
 /// Logits, log-probs, entropies, argmax of the packed sequences: a forest of roots.
-void check_sequences(fixture const& at, rlvr::cpu::context& context, learner& model) {
+void check_sequences(fixture const& at, test::context& context, learner& model) {
   rlvr::model::prefix_tree tree;
   ids next;
   for (json const& sequence : at.golden["sequences"]) {
@@ -81,16 +93,22 @@ void check_sequences(fixture const& at, rlvr::cpu::context& context, learner& mo
   }
   at.out.begin(at.name + " packing");
   at.out.same("ids", ids(tree.tokens().begin(), tree.tokens().end()), at.golden["packed"]["ids"]);
-  auto const hidden = model.runner().forward(model.weights(), tree);
-  rlvr::matrix<float> logits(tree.size(), at.vocabulary());
+  using memory = test::context::memory;
+  auto const states = model.runner().forward(model.weights(), tree);
+  rlvr::matrix<float, memory> projected(tree.size(), at.vocabulary()), scores(2, tree.size());
   rlvr::execute(context, rlvr::ops::linear_forward{
-                             .input = hidden, .weight = model.weights().views().head, .output = logits.view()});
-  std::vector<float> log_prob(tree.size()), entropy(tree.size());
+                             .input = states, .weight = model.weights().views().head, .output = projected.view()});
   rlvr::execute(context, rlvr::ops::linear_log_prob{
-                             .head = {.hidden = hidden, .weight = model.weights().views().head, .chunk_rows = 7},
-                             .target = next.data(),
-                             .log_prob = log_prob.data(),
-                             .entropy = entropy.data()});
+                             .head = {.hidden = states, .weight = model.weights().views().head, .chunk_rows = 7},
+                             .target = context.visible(std::span<std::int32_t const>(next)),
+                             .log_prob = scores.view().row(0),
+                             .entropy = scores.view().row(1)});
+  std::vector<float> const log_prob = fetch(model, scores.view().row(0), tree.size());
+  std::vector<float> const entropy = fetch(model, scores.view().row(1), tree.size());
+  std::vector<float> const logit_values = fetch(model, projected.view().data, tree.size() * at.vocabulary());
+  rlvr::matrix_view<float const> const logits{logit_values.data(), tree.size(), at.vocabulary()};
+  std::vector<float> const state_values = fetch(model, states.data, states.rows * states.columns);
+  rlvr::matrix_view<float const> const hidden{state_values.data(), states.rows, states.columns};
   auto const each = [&](char const* group, auto&& check) {
     at.out.begin(at.name + " " + group);
     for (std::size_t s = 0; s < at.golden["sequences"].size(); ++s)
@@ -100,7 +118,7 @@ void check_sequences(fixture const& at, rlvr::cpu::context& context, learner& mo
   each("logits", [&](json const& sequence, std::size_t first, std::string const& where) {
     for (auto const& [position, values] : sequence["logits"].items())
       for (std::size_t j = 0; j < at.vocabulary(); ++j)
-        at.out.near(where + " position " + position, logits.view()(first + std::stoul(position), j), values.at(j),
+        at.out.near(where + " position " + position, logits(first + std::stoul(position), j), values.at(j),
                     at.tolerance("logits_atol"));
   });
   each("log-probs", [&](json const& sequence, std::size_t first, std::string const& where) {
@@ -113,7 +131,7 @@ void check_sequences(fixture const& at, rlvr::cpu::context& context, learner& mo
   });
   each("argmax", [&](json const& sequence, std::size_t first, std::string const& where) {
     for (std::size_t i = 0; i < sequence["argmax"].size(); ++i) {
-      float const* const row = logits.view().row(first + i);
+      float const* const row = logits.row(first + i);
       at.out.near(where, static_cast<double>(std::max_element(row, row + at.vocabulary()) - row), sequence["argmax"][i],
                   0);
     }
@@ -137,7 +155,7 @@ void check_sequences(fixture const& at, rlvr::cpu::context& context, learner& mo
 }
 
 /// Continuations through the cache.
-void check_greedy(fixture const& at, rlvr::cpu::context& context, learner& model) {
+void check_greedy(fixture const& at, test::context& context, learner& model) {
   for (bool const limited : {false, true}) {
     char const* const key = limited ? "ids_below_tokenizer_size" : "ids";
     if (!at.golden["greedy"][0].contains(key)) continue;
@@ -232,7 +250,7 @@ void check_gradients(fixture const& at, json const& source, learner& model) {
     }
     json const& expected = source["params"][info.name];
     if (json(info.shape) != expected["shape"]) at.out.fail(info.name + ": another shape");
-    auto const gradient = model.gradient().subspan(info.offset, info.size());
+    auto const gradient = fetch(model, model.gradient().subspan(info.offset, info.size()));
     double square = 0, sum = 0;
     for (float const g : gradient) {
       square += static_cast<double>(g) * static_cast<double>(g);
@@ -253,7 +271,7 @@ void check_parameters(fixture const& at, json const& source, learner& model, std
   double const off = when == "param" ? 1e-12 : at.tolerance("param_after_step_atol");
   for (auto const& info : model.weights().layout().tensors()) {
     json const& expected = source["params"][info.name];
-    auto const values = model.weights().values(info);
+    auto const values = fetch(model, model.weights().values(info));
     if (expected.contains(when + "_l2")) {
       double square = 0;
       for (float const v : values) square += static_cast<double>(v) * static_cast<double>(v);
@@ -268,7 +286,7 @@ void check_parameters(fixture const& at, json const& source, learner& model, std
 /// How far a loss may be off at stepped parameters; the model's gradient is the one there.
 [[nodiscard]] double stepped_loss_tolerance(fixture const& at, learner& model) {
   double square = 0;
-  for (float const g : model.gradient()) square += static_cast<double>(g) * static_cast<double>(g);
+  for (float const g : fetch(model, model.gradient())) square += static_cast<double>(g) * static_cast<double>(g);
   return at.tolerance("loss_atol") + at.tolerance("param_after_step_atol") * std::sqrt(square);
 }
 
@@ -280,7 +298,7 @@ void check_training(fixture const& at, std::string const& kind, Objective const&
   json const& source = at.golden[kind];
   std::string const title = at.name + " " + kind + ", " + layout_names[static_cast<int>(how)] +
                             (policy == rlvr::model::activation_policy::recompute ? ", recompute" : "") + ": ";
-  rlvr::cpu::context context(threads);
+  auto&& context = test::make_context(threads);
   learner model = load(context, at.folder, policy);
   auto const batches = batches_of(source, kind == "grpo", how);
   json const& settings = at.golden["optimizer"];
@@ -321,7 +339,7 @@ void check_folder(std::string const& folder, verdicts& out) {
                    json::parse(std::ifstream(folder + "/golden.json")), out};
   if (at.golden["format"] != "rlvr-model-golden/1") throw rlvr::argument_error("golden.json has another format");
   {
-    rlvr::cpu::context context(2);
+    auto&& context = test::make_context(2);
     learner model = load(context, folder);
     check_facts(at, model);
     check_sequences(at, context, model);

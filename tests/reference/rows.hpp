@@ -48,8 +48,9 @@ inline std::vector<double> rms_norm_weight_gradient(matrix const& x, double epsi
 }
 
 /// Rotates the pairs (j, j + half) of every head as complex numbers by angle = direction * position * theta^(-2j/size).
-inline matrix rope(matrix const& x, std::vector<std::int32_t> const& position, std::size_t head_size, double theta,
-                   double direction) {
+/// `position` is any array of integers, one per row.
+template <class Positions>
+matrix rope(matrix const& x, Positions const& position, std::size_t head_size, double theta, double direction) {
   matrix y = x;
   std::size_t const half = head_size / 2;
   for (std::size_t i = 0; i < x.rows; ++i)

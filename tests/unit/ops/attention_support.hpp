@@ -3,11 +3,11 @@
 /// Random prefix trees for the tests of attention.
 #pragma once
 
-#include <rlvr/backend/cpu/attention.hpp>
-#include <rlvr/ops/execute.hpp>
+#include <rlvr/ops/attention.hpp>
 
 #include "harness.hpp"
 #include <reference/attention.hpp>
+#include <support/backend.hpp>
 
 namespace test {
 

@@ -4,7 +4,7 @@
 
 namespace {
 
-using rlvr::execute;
+using test::execute;
 using test::guarded;
 
 struct tree_case {
@@ -24,10 +24,12 @@ std::vector<tree_case> tree_cases() {
   std::vector<tree_case> all;
   unsigned seed = 1;
   for (test::heads const& h : test::head_cases)
-    for (int depth = 1; depth <= 4; ++depth)
+    for (int depth = 1; depth <= (test::on_cuda ? 3 : 4); ++depth)
       for (std::size_t const longest : test::sizes{1, 3, 9, 35})
         all.push_back({h, depth, longest, seed % 5 == 0 ? 4.0f : 1.0f, seed++});
-  all.push_back({{2, 1, 16}, 2, 200, 1.0f, seed});
+  all.push_back({{2, 1, 16}, 2, test::scale(200, 90), 1.0f, seed});
+  for (test::heads const& h : {test::heads{2, 1, 80}, {2, 2, 128}, {1, 1, 131}, {3, 1, 256}})  // wide heads
+    for (std::size_t const longest : test::sizes{5, 40}) all.push_back({h, 2, longest, 1.0f, ++seed});
   return all;
 }
 
@@ -42,54 +44,74 @@ reference::attention_problem problem(test::attention_data& data, std::vector<std
           reference::copy_of(data.value())};
 }
 
+// Runs forward and backward over the tree and compares with double.
+void check_tree(test::context& context, test::heads const& h, test::tree const& tree, float scale,
+                std::mt19937& engine) {
+  test::attention_data data(h, tree.tokens);
+  data.packed.randomise(engine, scale);
+  auto const plan = tree.plan();
+  auto const p = problem(data, tree.visible());
+  auto const op = data.forward(plan);
+  execute(context, op);
+  std::size_t const length = static_cast<std::size_t>(plan.longest_context) + h.size;
+  double const magnitude = std::pow(static_cast<double>(scale), 3);
+  RLVR_CHECK_CLOSE(data.out.view(), reference::attention(p), length, magnitude);
+  reference::matrix largest(tree.tokens, h.query);
+  for (std::size_t i = 0; i < tree.tokens; ++i)
+    for (std::size_t head = 0; head < h.query; ++head) {
+      auto const probabilities = reference::attention_probabilities(p, i, head);
+      largest(i, head) = *std::max_element(probabilities.begin(), probabilities.end());
+    }
+  RLVR_CHECK_CLOSE(data.inverse.view(), largest, length, magnitude);  // 1 / z is the likeliest key's probability
+
+  test::attention_data gradients(h, tree.tokens);
+  gradients.packed.fill(test::nan);
+  for (std::size_t i = 0; i < tree.tokens; ++i)
+    for (std::size_t j = 0; j < gradients.key().columns; ++j) {
+      gradients.key()(i, j) = 0.5f;  // added to
+      gradients.value()(i, j) = -0.25f;
+    }
+  guarded d_out(tree.tokens, h.query * h.size, 2);
+  auto const rd = reference::copy_of(d_out.randomise(engine).view());
+  auto expected = reference::attention_gradient(p, rd);
+  for (double& x : expected.key.values) x += 0.5;
+  for (double& x : expected.value.values) x -= 0.25;
+  execute(context, rlvr::ops::attention_gradient{.forward = op,
+                                                 .output_gradient = d_out.view(),
+                                                 .query_gradient = gradients.query(),
+                                                 .key_gradient = gradients.key(),
+                                                 .value_gradient = gradients.value()});
+  std::size_t const sums = length + tree.tokens * h.query / h.key_value;
+  RLVR_CHECK_CLOSE(gradients.query(), expected.query, length, magnitude);
+  RLVR_CHECK_CLOSE(gradients.key(), expected.key, sums, magnitude);
+  RLVR_CHECK_CLOSE(gradients.value(), expected.value, sums, magnitude);
+  CHECK((data.packed.intact() && data.out.intact() && data.maximum.intact() && data.inverse.intact() &&
+         gradients.packed.intact()));
+}
+
 }  // namespace
 
 TEST_CASE("attention: values, statistics and gradients over random prefix trees agree with double") {
-  rlvr::cpu::context context(2);
+  auto&& context = test::make_context(2);
   for (tree_case const& c : tree_cases()) {
     INFO(c);
     std::mt19937 engine(c.seed);
     test::tree const tree = test::random_tree(engine, c.depth, c.longest);
-    test::attention_data data(c.heads, tree.tokens);
-    data.packed.randomise(engine, c.scale);
-    auto const plan = tree.plan();
-    auto const p = problem(data, tree.visible());
-    auto const op = data.forward(plan);
-    execute(context, op);
-    std::size_t const length = static_cast<std::size_t>(plan.longest_context) + c.heads.size;
-    double const magnitude = std::pow(static_cast<double>(c.scale), 3);
-    RLVR_CHECK_CLOSE(data.out.view(), reference::attention(p), length, magnitude);
-    reference::matrix largest(tree.tokens, c.heads.query);
-    for (std::size_t i = 0; i < tree.tokens; ++i)
-      for (std::size_t head = 0; head < c.heads.query; ++head) {
-        auto const probabilities = reference::attention_probabilities(p, i, head);
-        largest(i, head) = *std::max_element(probabilities.begin(), probabilities.end());
-      }
-    RLVR_CHECK_CLOSE(data.inverse.view(), largest, length, magnitude);  // 1 / z is the likeliest key's probability
+    check_tree(context, c.heads, tree, c.scale, engine);
+  }
+}
 
-    test::attention_data gradients(c.heads, tree.tokens);
-    gradients.packed.fill(test::nan);
-    for (std::size_t i = 0; i < tree.tokens; ++i)
-      for (std::size_t j = 0; j < gradients.key().columns; ++j) {
-        gradients.key()(i, j) = 0.5f;  // added to
-        gradients.value()(i, j) = -0.25f;
-      }
-    guarded d_out(tree.tokens, c.heads.query * c.heads.size, 2);
-    auto const rd = reference::copy_of(d_out.randomise(engine).view());
-    auto expected = reference::attention_gradient(p, rd);
-    for (double& x : expected.key.values) x += 0.5;
-    for (double& x : expected.value.values) x -= 0.25;
-    execute(context, rlvr::ops::attention_gradient{.forward = op,
-                                                   .output_gradient = d_out.view(),
-                                                   .query_gradient = gradients.query(),
-                                                   .key_gradient = gradients.key(),
-                                                   .value_gradient = gradients.value()});
-    std::size_t const sums = length + tree.tokens * c.heads.query / c.heads.key_value;
-    RLVR_CHECK_CLOSE(gradients.query(), expected.query, length, magnitude);
-    RLVR_CHECK_CLOSE(gradients.key(), expected.key, sums, magnitude);
-    RLVR_CHECK_CLOSE(gradients.value(), expected.value, sums, magnitude);
-    CHECK((data.packed.intact() && data.out.intact() && data.maximum.intact() && data.inverse.intact() &&
-           gradients.packed.intact()));
+// A backend may share the work on keys that so many queries see, and cut a long span for it.
+TEST_CASE("attention: a prefix that thousands of query rows see, most of them in one span") {
+  auto&& context = test::make_context(2);
+  for (test::heads const& h : {test::heads{8, 1, 4}, {16, 2, 8}}) {
+    INFO("heads=" << h);
+    std::mt19937 engine(21);
+    test::tree tree;
+    tree.add(-1, 12);
+    tree.add(0, 270);
+    for (int child = 0; child < 3; ++child) tree.add(0, 10);
+    check_tree(context, h, tree, 1.0f, engine);
   }
 }
 
@@ -112,7 +134,7 @@ TEST_CASE("attention: the reference's gradients are those of its forward pass") 
 }
 
 TEST_CASE("attention: queries that continue a cache see what came before them") {
-  rlvr::cpu::context context(2);
+  auto&& context = test::make_context(2);
   unsigned seed = 1;
   for (test::heads const& h : {test::heads{1, 1, 4}, {4, 2, 16}, {6, 2, 33}})
     for (std::size_t const before : test::sizes{1, 7, 31, 32, 33})
@@ -167,8 +189,19 @@ TEST_CASE("attention: queries that continue a cache see what came before them") 
       }
 }
 
+TEST_CASE("attention: heads wider than a backend's kernels are refused") {
+  if constexpr (test::on_cuda) {
+    auto&& context = test::make_context(1);
+    test::attention_data data({1, 1, 257}, 2);
+    data.packed.fill(0.5f);
+    rlvr::ops::attention_plan plan;
+    plan.add_span(0, 2, {}, {0, 2}, 0);
+    CHECK_THROWS_AS(execute(context, data.forward(plan)), rlvr::unsupported_error);
+  }
+}
+
 TEST_CASE("attention: plans that do not fit are refused before anything is read") {
-  rlvr::cpu::context context(1);
+  auto&& context = test::make_context(1);
   test::attention_data data({2, 1, 4}, 6);
   data.packed.fill(0.0f);
   auto const refused = [&](rlvr::ops::attention_plan const& plan) {

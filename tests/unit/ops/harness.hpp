@@ -16,6 +16,7 @@
 #include <sstream>
 #include <string>
 #include <support/catch.hpp>
+#include <support/storage.hpp>
 #include <vector>
 
 namespace test {
@@ -24,7 +25,7 @@ inline constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 inline constexpr float infinity = std::numeric_limits<float>::infinity();
 
 /// A matrix between sentinels: before, after and in the gaps between rows.  Elements start as NaN, so what an op
-/// forgets to write, or reads before it wrote it, shows.
+/// forgets to write, or reads before it wrote it, shows.  Host code and ops may both touch it.
 class guarded {
  public:
   guarded(std::size_t rows, std::size_t columns, std::size_t gap = 0)
@@ -63,7 +64,7 @@ class guarded {
   static constexpr std::size_t margin = 32;
   static constexpr float sentinel = -7.7777e33f;
   std::size_t rows_, columns_, stride_;
-  std::vector<float> storage_;
+  storage<float> storage_;
 };
 
 /// The tolerance of float: an output that sums `length` terms of size about `magnitude` may be off by
@@ -122,6 +123,9 @@ using sizes = std::initializer_list<std::size_t>;
 
 /// Widths round vectors, tiles and warps, and primes.
 inline constexpr std::size_t widths[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 61, 127};
+
+/// Just above the widths from which a GPU gives a row to a block instead of a warp, and to a larger block.
+inline constexpr std::size_t wide = 1031, widest = 16411;
 
 }  // namespace test
 

@@ -10,13 +10,12 @@
 namespace {
 
 using reference::token_record;
-using rlvr::execute;
 using test::guarded;
 using test::loss_batch;
 using test::loss_case;
 using test::masking;
 
-std::vector<loss_case> loss_cases() {
+std::vector<loss_case> loss_cases(bool with_widest) {
   std::vector<loss_case> all;
   unsigned seed = 1;
   float const temperatures[] = {1.0f, 0.7f, 2.5f};
@@ -29,14 +28,25 @@ std::vector<loss_case> loss_cases() {
       all.push_back({row_counts[seed % 5], hidden_widths[seed % 4], vocabulary, chunks[(seed + seed / 4) % 4],
                      temperatures[seed % 3], masks[(seed / 2) % 4], seed});
   all.push_back({0, 8, 16, 128, 1.0f, masking::none, seed});
-  all.push_back({35, 40, 1009, 16, 1.3f, masking::some, seed + 1});
+  all.push_back({35, 40, test::wide, 16, 1.3f, masking::some, seed + 1});
+  if (with_widest) all.push_back({5, 9, test::widest, 2, 0.9f, masking::some, seed + 2});
   return all;
 }
 
+// A user's function: a struct, because device code has to be able to call it.
+struct every_field {
+  template <class Sample>
+  RLVR_HD auto operator()(Sample const& s) const {
+    auto const ratio = exp(s.log_prob - s.behaviour_log_prob);
+    return -(ratio * s.advantage) + s.entropy * s.entropy * 0.25f + (s.reference_log_prob - s.log_prob) * 0.1f +
+           s.sequence.mean_log_ratio * s.log_prob;
+  }
+};
+
 template <class Objective>
-void check(char const* name, Objective const& objective, reference::objective const& f) {
-  rlvr::cpu::context context(2);
-  for (loss_case const& c : loss_cases()) {
+void check(char const* name, Objective const& objective, reference::objective const& f, bool with_widest = false) {
+  auto&& context = test::make_context(2);
+  for (loss_case const& c : loss_cases(with_widest)) {
     INFO(name << ": " << c);
     loss_batch batch(c);
     auto const expected =
@@ -65,7 +75,8 @@ void check(char const* name, Objective const& objective, reference::objective co
 
 TEST_CASE("linear_policy_loss: cross entropy and REINFORCE") {
   check("cross_entropy", rlvr::cross_entropy{}, [](double l, double, token_record const&) { return -l; });
-  check("reinforce", rlvr::reinforce{}, [](double l, double, token_record const& t) { return -t.advantage * l; });
+  check(
+      "reinforce", rlvr::reinforce{}, [](double l, double, token_record const& t) { return -t.advantage * l; }, true);
 }
 
 TEST_CASE("linear_policy_loss: clipped objectives") {
@@ -83,12 +94,7 @@ TEST_CASE("linear_policy_loss: a KL term and an entropy bonus, whose gradient re
 }
 
 TEST_CASE("linear_policy_loss: a user's own arithmetic, reading every field of the sample") {
-  auto const objective = rlvr::differentiate([](auto s) {
-    auto const ratio = exp(s.log_prob - s.behaviour_log_prob);
-    return -(ratio * s.advantage) + s.entropy * s.entropy * 0.25f + (s.reference_log_prob - s.log_prob) * 0.1f +
-           s.sequence.mean_log_ratio * s.log_prob;
-  });
-  check("differentiated", objective, [](double l, double h, token_record const& t) {
+  check("differentiated", rlvr::differentiate(every_field{}), [](double l, double h, token_record const& t) {
     return -std::exp(l - t.behaviour_log_prob) * t.advantage + 0.25 * h * h +
            static_cast<double>(0.1f) * (t.reference_log_prob - l) + t.mean_log_ratio * l;
   });
@@ -112,27 +118,27 @@ TEST_CASE("linear_policy_loss: the reference's gradients are those of its total 
 }
 
 TEST_CASE("linear_policy_loss: records that are absent take their stated defaults") {
-  rlvr::cpu::context context(1);
+  auto&& context = test::make_context(1);
   loss_case const c{9, 8, 33, 4, 1.0f, masking::none, 3};
   loss_batch batch(c);
   auto const objective = rlvr::kl_penalised{rlvr::ppo_clip{}, rlvr::k2{}, 0.5};
   loss_batch explicit_batch = batch;
   test::loss_outputs const first = test::run_loss(context, c, batch, objective);
-  std::vector<float> const own = [&] {
+  test::storage<float> const own = [&] {
     guarded copy = first.log_prob;
-    return std::vector<float>(copy.data(), copy.data() + c.rows);
+    return test::storage<float>(copy.data(), copy.data() + c.rows);
   }();
   explicit_batch.old_log_prob = explicit_batch.reference_log_prob = explicit_batch.behaviour_log_prob = own;
   std::fill(explicit_batch.scale.begin(), explicit_batch.scale.end(), 1.0f);
   auto stated = test::run_loss(context, c, explicit_batch, objective);
   test::loss_outputs absent(c);
-  execute(context, rlvr::ops::linear_policy_loss<decltype(objective)>{
-                       .head = batch.head(c),
-                       .objective = objective,
-                       .records = {.target = batch.target.data(), .advantage = batch.advantage.data()},
-                       .results = {.loss = absent.loss.data()},
-                       .hidden_gradient = absent.hidden_gradient.view(),
-                       .weight_gradient = absent.weight_gradient.view()});
+  test::execute(context, rlvr::ops::linear_policy_loss<decltype(objective)>{
+                             .head = batch.head(c),
+                             .objective = objective,
+                             .records = {.target = batch.target.data(), .advantage = batch.advantage.data()},
+                             .results = {.loss = absent.loss.data()},
+                             .hidden_gradient = absent.hidden_gradient.view(),
+                             .weight_gradient = absent.weight_gradient.view()});
   CHECK(test::same_bits(stated.hidden_gradient.view(), absent.hidden_gradient.view()));
   CHECK(test::same_bits(stated.weight_gradient.view(), absent.weight_gradient.view()));
   for (std::size_t i = 0; i < c.rows; ++i) CHECK(absent.loss[i].value == stated.loss[i].value);

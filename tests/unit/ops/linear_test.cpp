@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The three products of a linear layer: values against double, guards, and the promises about bits.
-#include <rlvr/backend/cpu/matmul.hpp>
-#include <rlvr/ops/execute.hpp>
+#include <rlvr/ops/linear.hpp>
 
 #include "harness.hpp"
 #include <array>
 #include <reference/linear.hpp>
+#include <support/backend.hpp>
 
 namespace {
 
-using rlvr::execute;
+using test::execute;
 using test::guarded;
 using test::same_bits;
 
@@ -44,7 +44,7 @@ std::vector<shape> shapes() {
 }  // namespace
 
 TEST_CASE("linear: forward and both gradients agree with double") {
-  rlvr::cpu::context context(2);
+  auto&& context = test::make_context(2);
   for (shape const& s : shapes()) {
     for (bool const accumulate : {false, true}) {
       INFO(s << " accumulate=" << accumulate);
@@ -99,9 +99,9 @@ TEST_CASE("linear: the reference's gradients are those of its forward pass") {
 }
 
 TEST_CASE("linear_forward: a row has the same bits alone, in any batch, at any place") {
-  rlvr::cpu::context context(2);
-  for (std::size_t const inputs : test::sizes{1, 7, 8, 33, 64, 129, 600})
-    for (std::size_t const outputs : test::sizes{1, 7, 24, 97, 385}) {
+  auto&& context = test::make_context(2);
+  for (std::size_t const inputs : test::sizes{1, 7, 8, 33, 64, 129, test::scale(600, 260)})
+    for (std::size_t const outputs : test::sizes{1, 7, 24, 97, test::scale(385, 133)}) {
       INFO("inputs=" << inputs << " outputs=" << outputs);
       std::mt19937 engine(static_cast<unsigned>(inputs * 1000 + outputs));
       constexpr std::size_t most = 70;
@@ -113,7 +113,7 @@ TEST_CASE("linear_forward: a row has the same bits alone, in any batch, at any p
                                                    .weight = w.view(),
                                                    .output = alone.view().middle_rows(row, 1)});
       for (std::size_t const rows : test::sizes{2, 3, 4, 5, 6, 7, 33, 65})
-        for (std::size_t first = 0; first + rows <= most; first += 5) {
+        for (std::size_t first = 0; first + rows <= most; first += test::scale(5, 19)) {
           guarded batch(rows, outputs, 3);
           execute(context, rlvr::ops::linear_forward{
                                .input = x.view().middle_rows(first, rows), .weight = w.view(), .output = batch.view()});
@@ -122,15 +122,15 @@ TEST_CASE("linear_forward: a row has the same bits alone, in any batch, at any p
     }
 }
 
-TEST_CASE("linear: the thread count changes no bit") {
+TEST_CASE("linear: neither threads nor repetition change a bit") {
   std::mt19937 engine(77);
   guarded x(137, 83), w(211, 83), dy(137, 211);
   x.randomise(engine);
   w.randomise(engine);
   dy.randomise(engine);
   std::vector<guarded> ys, dxs, dws;
-  for (std::size_t threads = 1; threads <= 3; ++threads) {
-    rlvr::cpu::context context(threads);
+  for (std::size_t const threads : test::thread_counts) {
+    auto&& context = test::make_context(threads);
     guarded y(137, 211), dx(137, 83), dw(211, 83);
     dw.fill(0.5f);
     execute(context, rlvr::ops::linear_forward{.input = x.view(), .weight = w.view(), .output = y.view()});
@@ -148,7 +148,7 @@ TEST_CASE("linear: the thread count changes no bit") {
 }
 
 TEST_CASE("linear: NaN and infinity stay in their rows") {
-  rlvr::cpu::context context(1);
+  auto&& context = test::make_context(1);
   std::mt19937 engine(3);
   guarded x(9, 17), w(25, 17), clean(9, 25), dirty(9, 25);
   x.randomise(engine);
@@ -166,7 +166,7 @@ TEST_CASE("linear: NaN and infinity stay in their rows") {
 }
 
 TEST_CASE("linear: shapes that do not fit are refused") {
-  rlvr::cpu::context context(1);
+  auto&& context = test::make_context(1);
   guarded a(3, 4), b(5, 4), c(3, 5), wrong(4, 5);
   auto const run = [&](auto const& op) { execute(context, op); };
   CHECK_THROWS_AS(run(rlvr::ops::linear_forward{.input = a.view(), .weight = c.view(), .output = c.view()}),

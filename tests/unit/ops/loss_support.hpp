@@ -3,11 +3,11 @@
 /// Batches for the tests of the head's losses.
 #pragma once
 
-#include <rlvr/backend/cpu/losses.hpp>
-#include <rlvr/ops/execute.hpp>
+#include <rlvr/ops/linear_policy_loss.hpp>
 
 #include "harness.hpp"
 #include <reference/token_loss.hpp>
+#include <support/backend.hpp>
 
 namespace test {
 
@@ -32,9 +32,9 @@ struct loss_case {
 /// Inputs of a loss: hidden states, head, and records near the policy (log-ratios of some tenths), in both types.
 struct loss_batch {
   guarded hidden, weight;
-  std::vector<std::int32_t> target, sequence_index;
-  std::vector<float> scale, advantage, old_log_prob, reference_log_prob, behaviour_log_prob;
-  std::vector<rlvr::sequence_record<float>> sequence;
+  storage<std::int32_t> target, sequence_index;
+  storage<float> scale, advantage, old_log_prob, reference_log_prob, behaviour_log_prob;
+  storage<rlvr::sequence_record<float>> sequence;
   std::vector<reference::token_record> records;
 
   explicit loss_batch(loss_case const& c)
@@ -89,7 +89,7 @@ struct loss_batch {
 /// What a loss writes.
 struct loss_outputs {
   guarded log_prob, entropy, hidden_gradient, weight_gradient;
-  std::vector<rlvr::loss_value<float>> loss;
+  storage<rlvr::loss_value<float>> loss;
 
   explicit loss_outputs(loss_case const& c)
       : log_prob(1, c.rows),
@@ -102,16 +102,16 @@ struct loss_outputs {
 };
 
 template <class Objective>
-loss_outputs run_loss(rlvr::cpu::context& context, loss_case const& c, loss_batch& batch, Objective const& objective) {
+loss_outputs run_loss(test::context& where, loss_case const& c, loss_batch& batch, Objective const& objective) {
   loss_outputs out(c);
-  rlvr::execute(
-      context, rlvr::ops::linear_policy_loss<Objective>{
-                   .head = batch.head(c),
-                   .objective = objective,
-                   .records = batch.library_records(),
-                   .results = {.log_prob = out.log_prob.data(), .entropy = out.entropy.data(), .loss = out.loss.data()},
-                   .hidden_gradient = out.hidden_gradient.view(),
-                   .weight_gradient = out.weight_gradient.view()});
+  test::execute(
+      where, rlvr::ops::linear_policy_loss<Objective>{
+                 .head = batch.head(c),
+                 .objective = objective,
+                 .records = batch.library_records(),
+                 .results = {.log_prob = out.log_prob.data(), .entropy = out.entropy.data(), .loss = out.loss.data()},
+                 .hidden_gradient = out.hidden_gradient.view(),
+                 .weight_gradient = out.weight_gradient.view()});
   return out;
 }
 

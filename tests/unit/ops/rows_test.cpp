@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // RMSNorm, rotary positions and SwiGLU: values and gradients against double, rows alone and in batches.
-#include <rlvr/backend/cpu/rows.hpp>
-#include <rlvr/ops/execute.hpp>
+#include <rlvr/ops/rows.hpp>
 
 #include "harness.hpp"
 #include <reference/rows.hpp>
+#include <support/backend.hpp>
 
 namespace {
 
-using rlvr::execute;
+using test::execute;
 using test::guarded;
 using test::row_of;
 using test::same_bits;
@@ -28,6 +28,7 @@ std::vector<shape> shapes() {
   for (std::size_t const width : test::widths)
     for (std::size_t const rows : test::sizes{0, 1, 2, 7, 17}) all.push_back({rows, width, seed % 2 ? 0u : 3u, seed++});
   all.push_back({301, 131, 1, seed});
+  all.push_back({2, test::wide, 2, seed + 1});
   return all;
 }
 
@@ -47,7 +48,7 @@ struct rotary_table {
   }
 };
 
-rlvr::ops::rope rope_op(guarded& values, std::vector<std::int32_t> const& position, rotary_table& table,
+rlvr::ops::rope rope_op(guarded& values, test::storage<std::int32_t> const& position, rotary_table& table,
                         float direction) {
   rlvr::ops::rope op{};
   op.values = values.view();
@@ -71,7 +72,7 @@ rlvr::ops::rms_norm norm_op(guarded& x, guarded& w, guarded& y, float* inverse_r
 }  // namespace
 
 TEST_CASE("rms_norm: values and gradients agree with double") {
-  rlvr::cpu::context context(2);
+  auto&& context = test::make_context(2);
   for (shape const& s : shapes())
     for (float const epsilon : {1e-6f, 0.1f}) {
       INFO(s << " epsilon=" << epsilon);
@@ -150,7 +151,7 @@ TEST_CASE("rms_norm: the reference's gradient is that of its forward pass") {
 }
 
 TEST_CASE("rope: rotates as complex numbers do, and back") {
-  rlvr::cpu::context context(2);
+  auto&& context = test::make_context(2);
   unsigned seed = 1;
   for (std::size_t const head_size : test::sizes{2, 4, 6, 16, 18, 64})
     for (std::size_t const heads : test::sizes{1, 2, 3})
@@ -160,7 +161,7 @@ TEST_CASE("rope: rotates as complex numbers do, and back") {
                             << " seed=" << seed);
           std::mt19937 engine(seed++);
           rotary_table table(300, head_size, theta);
-          std::vector<std::int32_t> position(rows);
+          test::storage<std::int32_t> position(rows);
           for (auto& p : position) p = static_cast<std::int32_t>(engine() % 300);
           if (rows > 1) position[1] = 0;
           guarded x(rows, heads * head_size, seed % 3);
@@ -181,7 +182,7 @@ TEST_CASE("rope: rotates as complex numbers do, and back") {
 }
 
 TEST_CASE("swiglu: values and gradients agree with double, far into both tails") {
-  rlvr::cpu::context context(2);
+  auto&& context = test::make_context(2);
   for (shape const& s : shapes())
     for (float const scale : {1.0f, 30.0f, 200.0f}) {
       INFO(s << " scale=" << scale);
@@ -224,7 +225,7 @@ TEST_CASE("swiglu: values and gradients agree with double, far into both tails")
 
 TEST_CASE("row ops: a row has the same bits alone, in any batch, with any threads") {
   constexpr std::size_t rows = 23;
-  for (std::size_t const width : test::sizes{2, 14, 66, 1030}) {
+  for (std::size_t const width : test::sizes{2, 14, 66, test::wide + 1}) {
     INFO("width=" << width);
     std::mt19937 engine(static_cast<unsigned>(width));
     guarded x(rows, width), up(rows, width), w(1, width), dy(rows, width);
@@ -233,14 +234,14 @@ TEST_CASE("row ops: a row has the same bits alone, in any batch, with any thread
     w.randomise(engine);
     dy.randomise(engine);
     rotary_table table(50, 2, 10000.0);
-    std::vector<std::int32_t> position(rows);
+    test::storage<std::int32_t> position(rows);
     for (std::size_t i = 0; i < rows; ++i) position[i] = static_cast<std::int32_t>(i * 2);
     struct outputs {
       guarded norm, rotated, gated, norm_gradient, weight_gradient;
     };
     // Runs rows [first, first + count) as a batch of their own.
     auto const run = [&](std::size_t threads, std::size_t first, std::size_t count) {
-      rlvr::cpu::context context(threads);
+      auto&& context = test::make_context(threads);
       outputs out{guarded(count, width), guarded(count, width), guarded(count, width), guarded(count, width),
                   guarded(1, width)};
       guarded part(count, width), inverse_rms(1, count);
@@ -248,7 +249,8 @@ TEST_CASE("row ops: a row has the same bits alone, in any batch, with any thread
         for (std::size_t j = 0; j < width; ++j) part.view()(i, j) = x.view()(first + i, j);
       execute(context, norm_op(part, w, out.norm, inverse_rms.data(), 1e-5f));
       out.rotated = part;
-      std::vector<std::int32_t> const positions(position.begin() + static_cast<std::ptrdiff_t>(first), position.end());
+      test::storage<std::int32_t> const positions(position.begin() + static_cast<std::ptrdiff_t>(first),
+                                                  position.end());
       execute(context, rope_op(out.rotated, positions, table, 1.0f));
       execute(context, rlvr::ops::swiglu{
                            .gate = part.view(), .up = up.view().middle_rows(first, count), .out = out.gated.view()});
@@ -264,7 +266,7 @@ TEST_CASE("row ops: a row has the same bits alone, in any batch, with any thread
       return out;
     };
     outputs whole = run(1, 0, rows);
-    for (std::size_t threads = 2; threads <= 3; ++threads) {
+    for (std::size_t const threads : test::thread_counts) {
       outputs other = run(threads, 0, rows);
       CHECK(same_bits(whole.norm.view(), other.norm.view()));
       CHECK(same_bits(whole.rotated.view(), other.rotated.view()));
@@ -283,8 +285,45 @@ TEST_CASE("row ops: a row has the same bits alone, in any batch, with any thread
   }
 }
 
+// Against the one-thread bodies: a reference whose gradient is a whole Jacobian would take too long.
+TEST_CASE("row ops: the widest rows agree with the one-thread bodies") {
+  auto&& context = test::make_context(2);
+  rlvr::single_thread_group const group;
+  constexpr std::size_t rows = 3, width = test::widest;
+  std::mt19937 engine(11);
+  guarded x(rows, width, 1), up(rows, width), w(1, width), dy(rows, width), inverse_rms(1, rows);
+  for (guarded* values : {&x, &up, &w, &dy}) values->randomise(engine);
+  guarded norm(rows, width), norm_gradient(rows, width), gated(rows, width);
+  guarded expected_norm = norm, expected_gradient = norm, expected_gated = norm, expected_rms(1, rows);
+  auto const forward = norm_op(x, w, norm, inverse_rms.data(), 1e-5f);
+  execute(context, forward);
+  rlvr::ops::rms_norm_gradient backward{};
+  backward.input = x.view();
+  backward.weight = w.data();
+  backward.inverse_rms = inverse_rms.data();
+  backward.output_gradient = dy.view();
+  backward.input_gradient = norm_gradient.view();
+  backward.accumulate = false;
+  execute(context, backward);
+  execute(context, rlvr::ops::swiglu{.gate = x.view(), .up = up.view(), .out = gated.view()});
+  auto on_host = norm_op(x, w, expected_norm, expected_rms.data(), 1e-5f);
+  auto gradient_on_host = backward;
+  gradient_on_host.inverse_rms = expected_rms.data();
+  gradient_on_host.input_gradient = expected_gradient.view();
+  for (std::size_t i = 0; i < rows; ++i) {
+    rlvr::kernel::rms_norm_row(group, on_host, i);
+    rlvr::kernel::rms_norm_gradient_row(group, gradient_on_host, i);
+    rlvr::kernel::swiglu_row(group, x.view().row(i), up.view().row(i), expected_gated.view().row(i), width);
+  }
+  RLVR_CHECK_CLOSE(inverse_rms.view(), reference::copy_of(expected_rms.view()), 16);
+  RLVR_CHECK_CLOSE(norm.view(), reference::copy_of(expected_norm.view()), 16);
+  RLVR_CHECK_CLOSE(norm_gradient.view(), reference::copy_of(expected_gradient.view()), 16);
+  RLVR_CHECK_CLOSE(gated.view(), reference::copy_of(expected_gated.view()), 1);
+  CHECK((norm.intact() && norm_gradient.intact() && gated.intact() && inverse_rms.intact()));
+}
+
 TEST_CASE("row ops: shapes that do not fit are refused") {
-  rlvr::cpu::context context(1);
+  auto&& context = test::make_context(1);
   guarded a(3, 4), b(3, 5), c(4, 4);
   auto const run = [&](auto const& op) { execute(context, op); };
   CHECK_THROWS_AS(run(norm_op(a, a, b, nullptr, 0.1f)), rlvr::shape_error);
@@ -305,6 +344,6 @@ TEST_CASE("row ops: shapes that do not fit are refused") {
                                                  .up_gradient = b.view()}),
                   rlvr::shape_error);
   rotary_table table(4, 4, 10000.0);
-  std::vector<std::int32_t> const position(3);
+  test::storage<std::int32_t> const position(3);
   CHECK_THROWS_AS(run(rope_op(b, position, table, 1.0f)), rlvr::shape_error);
 }

@@ -5,8 +5,8 @@
 #include <rlvr/rl/differentiate.hpp>
 #include <rlvr/rl/objective.hpp>
 
-#include "harness.hpp"
 #include <reference/token_loss.hpp>
+#include <unit/ops/harness.hpp>
 
 namespace {
 

@@ -8,8 +8,8 @@
 #include <rlvr/rl/objective.hpp>
 #include <rlvr/rl/penalty.hpp>
 
-#include "harness.hpp"
 #include <support/host_threads_group.hpp>
+#include <unit/ops/harness.hpp>
 
 namespace {
 
