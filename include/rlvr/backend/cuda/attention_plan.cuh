@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// The device's copy of an attention plan.
+///
+/// A step runs attention once per layer, forward and backward, with one plan.  The cache keeps the last plan's tables
+/// on the device and compares by content, so a step uploads them once.  A table keeps its memory while it fits: a graph
+/// that was captured after a first run finds the plan that was uploaded last at the addresses it knows.
+#pragma once
+
+#include <rlvr/backend/cuda/attention_tasks.hpp>
+#include <rlvr/backend/cuda/check.cuh>
+#include <rlvr/backend/cuda/memory.cuh>
+#include <rlvr/core/math.hpp>
+#include <rlvr/core/tensor.hpp>
+#include <rlvr/ops/attention.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <list>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+RLVR_NAMESPACE_BEGIN
+namespace cuda {
+namespace detail {
+
+/// Host values in device memory of their own, which outlives `context.synchronize()`.
+template <class T>
+class device_table {
+ public:
+  /// Ordered on the context's stream: kernels queued before still see the old values.
+  template <class Context>
+  void assign(Context& ctx, std::vector<T> const& values) {
+    if (values.size() > storage_.size()) storage_.reserve(math::max(values.size(), 2 * storage_.size()));
+    count_ = values.size();
+    if (count_ == 0) return;
+    check(cudaMemcpyAsync(storage_.data(), ctx.visible(std::span<T const>(values)), count_ * sizeof(T),
+                          cudaMemcpyDeviceToDevice, ctx.stream()),
+          "cudaMemcpyAsync");
+  }
+
+  [[nodiscard]] T const* data() const noexcept { return storage_.data(); }
+  [[nodiscard]] std::size_t size() const noexcept { return count_; }
+
+ private:
+  buffer<T, device_memory> storage_;
+  std::size_t count_ = 0;
+};
+
+/// Whether two lists of plain integers agree.
+template <class T>
+[[nodiscard]] bool same_content(std::vector<T> const& a, std::vector<T> const& b) {
+  static_assert(std::has_unique_object_representations_v<T>);
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+}
+
+/// `key_schedule` on the device.
+struct device_key_schedule {
+  device_table<query_visit> visits;
+  device_table<key_task> tasks;
+  device_table<key_sum> sums;
+  std::int64_t slots = 0;
+};
+
+}  // namespace detail
+
+/// Tables of the plan that attention ran with last.
+class attention_plan_cache {
+ public:
+  /// Makes the plan current.
+  template <class Context>
+  void select(Context& ctx, ops::attention_plan const& plan) {
+    if (selected_ && detail::same_content(plan.spans, plan_spans_) && detail::same_content(plan.ranges, plan_ranges_))
+      return;
+    selected_ = false;  // until everything is there
+    plan_spans_ = plan.spans;
+    plan_ranges_ = plan.ranges;
+    host_spans_ = detail::attention_spans(plan);
+    for (auto& entry : tiles_) entry.current = false;
+    for (auto& entry : schedules_) entry.current = false;
+    spans_.assign(ctx, host_spans_);
+    ranges_.assign(ctx, plan_ranges_);
+    selected_ = true;
+  }
+
+  /// @pre select
+  [[nodiscard]] detail::attention_span const* spans() const noexcept { return spans_.data(); }
+  [[nodiscard]] ops::key_range const* ranges() const noexcept { return ranges_.data(); }
+
+  /// Rows of the longest span, in (query, head of a group) pairs.  @pre select
+  [[nodiscard]] std::size_t longest_span(std::size_t group) const {
+    std::int64_t longest = 0;
+    for (detail::attention_span const& span : host_spans_) longest = math::max(longest, span.query_count);
+    return static_cast<std::size_t>(longest) * group;
+  }
+
+  /// The plan's queries in tiles.  @pre select
+  template <class Context>
+  [[nodiscard]] detail::device_table<detail::query_tile> const& query_tiles(Context& ctx, std::size_t group,
+                                                                            std::size_t rows) {
+    keyed<detail::device_table<detail::query_tile>>& entry = find(tiles_, group, rows);
+    if (!entry.current) entry.table.assign(ctx, detail::query_tiles(host_spans_, group, rows));
+    entry.current = true;
+    return entry.table;
+  }
+
+  /// The plan's keys in tiles, with the queries that see them.  @pre select
+  template <class Context>
+  [[nodiscard]] detail::device_key_schedule const& key_schedule(Context& ctx, std::size_t keys,
+                                                                std::size_t queries_per_task) {
+    keyed<detail::device_key_schedule>& entry = find(schedules_, keys, queries_per_task);
+    if (!entry.current) {
+      detail::key_schedule const made = detail::make_key_schedule(
+          host_spans_, plan_ranges_, static_cast<std::int64_t>(keys), static_cast<std::int64_t>(queries_per_task));
+      entry.table.visits.assign(ctx, made.visits);
+      entry.table.tasks.assign(ctx, made.tasks);
+      entry.table.sums.assign(ctx, made.sums);
+      entry.table.slots = made.slots;
+    }
+    entry.current = true;
+    return entry.table;
+  }
+
+ private:
+  /// A table that depends on two numbers besides the plan.
+  template <class Table>
+  struct keyed {
+    std::size_t first;
+    std::size_t second;
+    bool current = false;
+    Table table{};
+  };
+
+  /// A model has one or two of each.
+  template <class Table>
+  [[nodiscard]] static keyed<Table>& find(std::list<keyed<Table>>& entries, std::size_t first, std::size_t second) {
+    for (keyed<Table>& entry : entries)
+      if (entry.first == first && entry.second == second) return entry;
+    return entries.emplace_back(keyed<Table>{first, second});
+  }
+
+  bool selected_ = false;
+  std::vector<ops::query_span> plan_spans_;
+  std::vector<ops::key_range> plan_ranges_;
+  std::vector<detail::attention_span> host_spans_;
+  detail::device_table<detail::attention_span> spans_;
+  detail::device_table<ops::key_range> ranges_;
+  std::list<keyed<detail::device_table<detail::query_tile>>> tiles_;
+  std::list<keyed<detail::device_key_schedule>> schedules_;
+};
+
+}  // namespace cuda
+RLVR_NAMESPACE_END

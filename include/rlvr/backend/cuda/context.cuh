@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+/// @file
+/// The GPU's execution context: one stream, scratch memory, cuBLASLt.  Everything that ops do is ordered on the stream;
+/// ops neither allocate (once their scratch has its size) nor wait, so a step can be captured into a CUDA graph.
+/// One context serves one caller at a time; make as many as there are independent callers.
+#pragma once
+
+#include <rlvr/backend/cuda/attention_plan.cuh>
+#include <rlvr/backend/cuda/check.cuh>
+#include <rlvr/backend/cuda/memory.cuh>
+#include <rlvr/backend/cuda/product.cuh>
+#include <rlvr/backend/cuda/row_kernels.cuh>
+#include <rlvr/backend/cuda/staging.cuh>
+#include <rlvr/core/tensor.hpp>
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <type_traits>
+
+RLVR_NAMESPACE_BEGIN
+namespace cuda {
+namespace detail {
+
+struct destroy_stream {
+  void operator()(cudaStream_t stream) const noexcept { (void)cudaStreamDestroy(stream); }
+};
+struct destroy_cublaslt {
+  void operator()(cublasLtHandle_t handle) const noexcept { (void)cublasLtDestroy(handle); }
+};
+
+[[nodiscard]] inline cudaStream_t make_stream() {
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  return stream;
+}
+[[nodiscard]] inline cublasLtHandle_t make_cublaslt() {
+  cublasLtHandle_t handle = nullptr;
+  check(cublasLtCreate(&handle), "cublasLtCreate");
+  return handle;
+}
+[[nodiscard]] inline int device_attribute(cudaDeviceAttr attribute) {
+  int device = 0;
+  int value = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&value, attribute, device), "cudaDeviceGetAttribute");
+  return value;
+}
+
+}  // namespace detail
+
+/// Who asked for scratch memory: requests of one purpose replace each other, those of different purposes coexist.
+enum class scratch_purpose : std::size_t {
+  chunk,      ///< logits of a chunk of rows
+  reduction,  ///< partial sums
+  attention,  ///< per-row sums of the attention's backward pass
+  count_
+};
+
+/// What the kernels are shaped by.
+struct device_properties {
+  unsigned multiprocessors = 1;
+  std::size_t shared_bytes_per_block = 48 * 1024;  ///< after opting in
+};
+
+/// Where ops on device memory run.
+class context {
+ public:
+  using memory = device_memory;
+
+  /// cuBLASLt's workspace; NVIDIA recommends 32 MiB from Hopper on (cuBLAS documentation, "cublasSetWorkspace").
+  static constexpr std::size_t matmul_workspace_bytes = std::size_t{32} << 20;
+
+  /// On the current device, with a stream of its own.
+  context() : context(detail::make_stream(), true) {}
+  /// On a stream of the caller's, who destroys it after the context.
+  explicit context(cudaStream_t stream) : context(stream, false) {}
+  context(context const&) = delete;
+  context& operator=(context const&) = delete;
+  ~context() { (void)cudaStreamSynchronize(stream_); }
+
+  [[nodiscard]] cudaStream_t stream() const noexcept { return stream_; }
+  [[nodiscard]] device_properties const& properties() const noexcept { return properties_; }
+
+  /// How products are computed; `set` forgets the algorithms chosen so far.
+  [[nodiscard]] product_runner& products() noexcept { return products_; }
+
+  /// The plan that attention ran with last, on the device.
+  [[nodiscard]] attention_plan_cache& attention_plans() noexcept { return attention_plans_; }
+
+  /// Waits until everything on the stream is done.  What `visible` returned before is invalid after it.
+  void synchronize() {
+    check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+    staging_.recycle();
+  }
+
+  /// Host data as ops see it: a copy, made on the stream; valid until the next `synchronize` or `download`.
+  template <class T>
+  requires std::is_trivially_copyable_v<T>
+  [[nodiscard]] T const* visible(std::span<T const> data) {
+    return static_cast<T const*>(staging_.copy(data.data(), data.size_bytes(), stream_));
+  }
+
+  /// Copies host data into device memory; returns when the host's copy is no longer needed.
+  template <class T>
+  void upload(T* to, T const* from, std::size_t count) {
+    if (count == 0) return;
+    check(cudaMemcpyAsync(to, from, count * sizeof(T), cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync");
+    synchronize();
+  }
+
+  /// Copies device memory to the host; returns when it is there.
+  template <class T>
+  void download(T* to, T const* from, std::size_t count) {
+    if (count == 0) return;
+    check(cudaMemcpyAsync(to, from, count * sizeof(T), cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync");
+    synchronize();
+  }
+
+  /// Sets floats to 0.
+  void zero(float* values, std::size_t count) {
+    if (count) check(cudaMemsetAsync(values, 0, count * sizeof(float), stream_), "cudaMemsetAsync");
+  }
+
+  /// A product on the stream.
+  void multiply(product const& p) { products_.run(p, stream_); }
+
+  /// body(group, row) for every row (kernel/row_bodies.hpp).
+  template <kernel::row_body Body>
+  void for_each_row(std::size_t rows, std::size_t width, Body const& body) {
+    cuda::for_each_row(stream_, rows, width, body);
+  }
+
+  /// Uninitialised bytes of an op, valid until the same purpose asks again.  Grows (and then waits for the device, and
+  /// cannot be captured), never shrinks.
+  template <class T>
+  [[nodiscard]] T* scratch(scratch_purpose purpose, std::size_t count) {
+    buffer<unsigned char, memory>& block = scratch_[static_cast<std::size_t>(purpose)];
+    block.reserve(checked_multiply(count, sizeof(T)));
+    return reinterpret_cast<T*>(block.data());
+  }
+
+  /// Uninitialised floats that a whole op shares; valid until the next op asks.
+  [[nodiscard]] float* shared_scratch(std::size_t count) { return scratch<float>(scratch_purpose::chunk, count); }
+
+ private:
+  context(cudaStream_t stream, bool owned)
+      : stream_(stream),
+        owned_stream_(owned ? stream : nullptr),
+        cublaslt_(detail::make_cublaslt()),
+        matmul_workspace_(matmul_workspace_bytes),
+        products_(cublaslt_.get(), matmul_workspace_.data(), matmul_workspace_bytes) {
+    properties_.multiprocessors = static_cast<unsigned>(detail::device_attribute(cudaDevAttrMultiProcessorCount));
+    properties_.shared_bytes_per_block =
+        static_cast<std::size_t>(detail::device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin));
+  }
+
+  cudaStream_t stream_;
+  std::unique_ptr<std::remove_pointer_t<cudaStream_t>, detail::destroy_stream> owned_stream_;
+  std::unique_ptr<std::remove_pointer_t<cublasLtHandle_t>, detail::destroy_cublaslt> cublaslt_;
+  device_properties properties_;
+  buffer<unsigned char, memory> matmul_workspace_;
+  product_runner products_;
+  std::array<buffer<unsigned char, memory>, static_cast<std::size_t>(scratch_purpose::count_)> scratch_;
+  staging staging_;
+  attention_plan_cache attention_plans_;
+};
+
+}  // namespace cuda
+RLVR_NAMESPACE_END
