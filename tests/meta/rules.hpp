@@ -241,17 +241,35 @@ class checker {
     }
   }
 
-  void check_device_header(header const& file) {
-    if (!file.path.ends_with(".cuh")) return;
+  /// Whether the header turns away compilers that know no kernels, and says what to include instead.
+  static bool refuses_host_compilers(header const& file) {
     auto const says = [&](std::string_view name, std::string_view word) {
       return std::any_of(file.raw.begin(), file.raw.end(), [&](std::string const& line) {
         auto const found = directive_of(line);
         return found && found->name.starts_with(name) && found->rest.find(word) != std::string::npos;
       });
     };
-    if (!says("error", "include") || !says("if", "__CUDACC__"))
+    return says("error", "include") && says("if", "__CUDACC__");
+  }
+
+  /// Itself, or through a .cuh that it includes.
+  bool reaches_refusal(header const& file, std::set<std::string>& visited) const {
+    if (!visited.insert(file.path).second) return false;
+    if (refuses_host_compilers(file)) return true;
+    return std::any_of(file.includes.begin(), file.includes.end(), [&](include_line const& one) {
+      if (!one.target.ends_with(".cuh>")) return false;
+      auto const found = by_path_.find(one.target.substr(1, one.target.size() - 2));
+      return found != by_path_.end() && reaches_refusal(*found->second, visited);
+    });
+  }
+
+  void check_device_header(header const& file) {
+    if (!file.path.ends_with(".cuh")) return;
+    std::set<std::string> visited;
+    if (!reaches_refusal(file, visited))
       report(file, 0, "cuh-error",
-             "a .cuh needs '#ifndef __CUDACC__' and an #error that names what to include instead");
+             "a .cuh, or one that it includes, needs '#if !defined(__CUDACC__)' and an #error that names what to "
+             "include instead");
     if (file.folder != "backend/cuda" && !file.folder.starts_with("backend/cuda/") && !file.folder.empty() &&
         file.folder != "kernel")
       report(file, 0, "cuh-place", "a .cuh belongs into backend/cuda, kernel or beside the umbrellas");
@@ -352,7 +370,9 @@ class checker {
                         std::to_string(lines.size()) + " lines; at most " + std::to_string(longest_file)});
     bool const forbids_temporary = !name.starts_with("tests/");
     for (std::size_t i = 0; i < lines.size(); ++i) {
-      for (std::string_view const word : {"/wo" "rk/", "/home/", "/root/", "/tmp/"}) {
+      for (std::string_view const word : {"/wo"
+                                          "rk/",
+                                          "/home/", "/root/", "/tmp/"}) {
         if (word == "/tmp/" && !forbids_temporary) continue;
         std::size_t const at = lines[i].find(word);
         if (at == std::string::npos) continue;
