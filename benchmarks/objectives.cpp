@@ -6,8 +6,9 @@
 // Measured (EPYC, a core shared with others, GCC 12 -O3 -march=native, vocabulary 32768): softmax statistics 206 us a
 // token, the fused loss 1.10 to 1.19 times that for every objective (2.05 with an entropy term, whose gradient needs a
 // logarithm of every probability), the objective itself 1 to 28 ns.  Derived to hand-written: fused 0.99 to 1.01; alone
-// 0.9 to 1.05 for a bare clip, 1.3 for a bare sigmoid gate, 0.5 to 0.9 for the library's own functors, which guard
-// more. Usage: benchmark_objectives [rows vocabulary]
+// 0.9 to 1.05 for a bare clip, 0.5 to 0.9 for the library's own functors, which guard more, 1.27 (with -O2) for a bare
+// sigmoid gate: there the guard of dual numbers against 0 * infinity shows at each of four products; without it the
+// gate takes 1.02.  Usage: benchmark_objectives [rows vocabulary]
 #include <rlvr/kernel/token_loss.hpp>
 #include <rlvr/rl/differentiate.hpp>
 #include <rlvr/rl/importance_objectives.hpp>

@@ -4,20 +4,7 @@
 // names: token_objective<
 #include <rlvr/rl/presets.hpp>
 
-namespace {
-struct mistaken {
-  template <class T>
-#ifdef VALID
-  constexpr rlvr::loss_value<T> operator()(rlvr::token_sample<T> const& token) const {
-    return {.value = -token.log_prob};
-  }
-#else
-  constexpr T operator()(rlvr::token_sample<T> const& token) const {
-    return -token.log_prob;
-  }
-#endif
-};
-}  // namespace
+#include "mistaken_objective.hpp"
 
 int main() {
   rlvr::grpo_settings<mistaken, rlvr::group_z_score, rlvr::token_mean> const settings{};

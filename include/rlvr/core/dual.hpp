@@ -76,7 +76,7 @@ struct dual {
   template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator*(dual a, S b) { return chain(a, a.value * static_cast<T>(b), static_cast<T>(b)); }
   template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator*(S a, dual b) { return chain(b, static_cast<T>(a) * b.value, static_cast<T>(a)); }
   template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator/(dual a, S b) { return chain(a, a.value / static_cast<T>(b), T(1) / static_cast<T>(b)); }
-  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator/(S a, dual b) { return constant(a) / b; }
+  template <class S> requires std::is_arithmetic_v<S> RLVR_HD friend constexpr dual operator/(S a, dual b) { return divided(static_cast<T>(a), b); }
 
   template <class S> RLVR_HD constexpr dual& operator+=(S b) { return *this = *this + b; }
   template <class S> RLVR_HD constexpr dual& operator-=(S b) { return *this = *this - b; }
@@ -134,8 +134,10 @@ struct dual {
   }
 
   RLVR_HD friend dual sigmoid(dual x) {
-    T const result = T(1) / (T(1) + std::exp(-x.value));
-    return chain(x, result, result * (T(1) / (T(1) + std::exp(x.value))));
+    T const falling = std::exp(-x.value);
+    T const result = T(1) / (T(1) + falling);
+    // falling * result is 1 - result without cancellation, and from the same exponential; where that is infinite, 0.
+    return chain(x, result, result == T(0) ? T(0) : result * (falling * result));
   }
   /// x^exponent for a constant exponent.
   template <class S>
@@ -156,6 +158,10 @@ struct dual {
   }
   RLVR_HD static constexpr dual select(bool first, dual a, dual b) {
     return {first ? a.value : b.value, first ? a.d_log_prob : b.d_log_prob, first ? a.d_entropy : b.d_entropy};
+  }
+  RLVR_HD static constexpr dual divided(T a, dual b) {
+    T const quotient = a / b.value;
+    return chain(b, quotient, -quotient * (T(1) / b.value));
   }
   RLVR_HD static constexpr dual chain(dual x, T value, T derivative) {
     return {value, times(x.d_log_prob, derivative), times(x.d_entropy, derivative)};

@@ -33,6 +33,7 @@
 #include <rlvr/rl/aggregate.hpp>
 #include <rlvr/rl/importance_ratio.hpp>
 #include <rlvr/rl/kl.hpp>
+#include <rlvr/rl/same_length.hpp>
 #include <rlvr/rl/token_sample.hpp>
 
 #include <cmath>
@@ -40,7 +41,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <type_traits>
 
 RLVR_NAMESPACE_BEGIN
@@ -92,15 +92,6 @@ struct importance_weight {
   }
 };
 
-namespace detail {
-
-template <class... Sizes>
-void require_equal_sizes(char const* function, std::size_t first, Sizes... others) {
-  if (((first != others) || ...)) throw shape_error(std::string(function) + ": the spans differ in length");
-}
-
-}  // namespace detail
-
 /// Sum and count of log-ratios over tokens that count.
 struct log_ratio_sum {
   double sum = 0;
@@ -116,7 +107,7 @@ struct log_ratio_sum {
 template <std::floating_point T>
 [[nodiscard]] log_ratio_sum sum_log_ratios(std::span<T const> numerator, std::span<T const> denominator,
                                            std::span<bool const> mask) {
-  detail::require_equal_sizes("sum_log_ratios", numerator.size(), denominator.size(), mask.size());
+  detail::require_same_length("sum_log_ratios", numerator.size(), denominator.size(), mask.size());
   log_ratio_sum result{};
   for (std::size_t t = 0; t < mask.size(); ++t) {
     if (!mask[t]) continue;
@@ -132,7 +123,7 @@ template <std::floating_point T>
 void importance_log_ratios(importance_level level, std::span<T const> old_log_prob,
                            std::span<T const> behaviour_log_prob, std::span<bool const> mask, std::span<T> log_ratios,
                            double length_epsilon = 0) {
-  detail::require_equal_sizes("importance_log_ratios", mask.size(), old_log_prob.size(), behaviour_log_prob.size(),
+  detail::require_same_length("importance_log_ratios", mask.size(), old_log_prob.size(), behaviour_log_prob.size(),
                               log_ratios.size());
   auto const fill = [&](std::size_t begin, std::size_t end, T x) {
     for (std::size_t t = begin; t < end; ++t) log_ratios[t] = mask[t] ? x : T(0);
@@ -204,7 +195,7 @@ struct rejection {
   template <std::floating_point T>
   void apply(std::span<T const> old_log_prob, std::span<T const> behaviour_log_prob, std::span<bool const> mask,
              std::span<bool> keep) const {
-    detail::require_equal_sizes("rejection", mask.size(), old_log_prob.size(), behaviour_log_prob.size(), keep.size());
+    detail::require_same_length("rejection", mask.size(), old_log_prob.size(), behaviour_log_prob.size(), keep.size());
     double sum = 0, largest = -unlimited;
     std::int64_t count = 0;
     bool comparable = true;
@@ -260,7 +251,7 @@ template <std::floating_point T>
 /// where the sizes differ.
 template <std::floating_point T>
 [[nodiscard]] T kept_mass(std::span<T const> log_probs, std::span<bool const> kept) {
-  detail::require_equal_sizes("kept_mass", log_probs.size(), kept.size());
+  detail::require_same_length("kept_mass", log_probs.size(), kept.size());
   double mass = 0;
   for (std::size_t v = 0; v < log_probs.size(); ++v)
     if (kept[v]) mass += std::exp(static_cast<double>(log_probs[v]));

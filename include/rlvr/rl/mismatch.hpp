@@ -24,6 +24,7 @@
 #include <rlvr/rl/correction.hpp>
 #include <rlvr/rl/importance_ratio.hpp>
 #include <rlvr/rl/kl.hpp>
+#include <rlvr/rl/same_length.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -100,7 +101,7 @@ struct mismatch_statistics {
   /// Adds one row.  Throws shape_error where the sizes differ.
   template <std::floating_point T>
   void add(std::span<T const> old_log_prob, std::span<T const> behaviour_log_prob, std::span<bool const> mask) {
-    detail::require_equal_sizes("mismatch_statistics", mask.size(), old_log_prob.size(), behaviour_log_prob.size());
+    detail::require_same_length("mismatch_statistics", mask.size(), old_log_prob.size(), behaviour_log_prob.size());
     double sum_old = 0, sum_behaviour = 0, sum_ratio = 0;
     std::int64_t length = 0;
     for (std::size_t t = 0; t < mask.size(); ++t) {

@@ -25,13 +25,13 @@
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
 #include <rlvr/rl/returns.hpp>
+#include <rlvr/rl/same_length.hpp>
 
 #include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 RLVR_NAMESPACE_BEGIN
@@ -52,10 +52,10 @@ struct cumulative_score_norm {
   template <std::floating_point T>
   void apply(std::span<T const> log_prob, std::span<T const> sum_pi_squared, std::span<T const> importance_weights,
              std::span<bool const> mask, std::span<T> weights) const {
-    detail::require_same_length("cumulative_score_norm", log_prob, mask);
-    detail::require_same_length("cumulative_score_norm", sum_pi_squared, mask);
-    detail::require_same_length("cumulative_score_norm", weights, mask);
-    if (!importance_weights.empty()) detail::require_same_length("cumulative_score_norm", importance_weights, mask);
+    detail::require_same_length("cumulative_score_norm", mask.size(), log_prob.size(), sum_pi_squared.size(),
+                                weights.size());
+    if (!importance_weights.empty())
+      detail::require_same_length("cumulative_score_norm", mask.size(), importance_weights.size());
     double sum = 0;
     for (std::size_t t = 0; t < mask.size(); ++t) {
       if (mask[t])
@@ -94,9 +94,8 @@ struct optimal_token_baseline {
     std::size_t second = 0;
     std::size_t positions = 0;
     for (auto const& row : group) {
-      detail::require_same_length("optimal_token_baseline", row.returns, row.mask);
-      detail::require_same_length("optimal_token_baseline", row.weights, row.mask);
-      detail::require_same_length("optimal_token_baseline", row.advantages, row.mask);
+      detail::require_same_length("optimal_token_baseline", row.mask.size(), row.returns.size(), row.weights.size(),
+                                  row.advantages.size());
       std::size_t const length = counting_tokens(row.mask);
       second = length > longest ? longest : (length > second ? length : second);
       longest = length > longest ? length : longest;

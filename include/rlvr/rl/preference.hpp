@@ -264,7 +264,7 @@ struct bco_pair {
 
 /// Self-play preference optimisation with hard labels: each log-ratio has a target of its own, +-1 / (2 beta).
 struct sppo_hard {
-  double beta = 0.1;
+  double beta = 0.1;  ///< TRL, Liger; its authors: 0.001 (uclaml/SPPO @ 0a4a1c184bcb)
 
   template <std::floating_point T>
   [[nodiscard]] RLVR_HD constexpr preference_value<T> operator()(preference_sample<T> const& pair) const {

@@ -104,20 +104,22 @@ inline constexpr grpo_settings<entropy_regularised<kl_penalised<ppo_clip, k3>>, 
         .group_size = 8,
         .temperature = 0.6};
 
-/// DAPO (arXiv 2503.14476): clip-higher 0.2 / 0.28 (eq. 10), token mean over the batch (eq. 12), no KL; 16 responses,
-/// learning rate 1e-6.  Its dynamic sampling and soft overlong punishment belong to the rewards.  Dual clip is not part
-/// of it and off here; epsilon and the optimiser's other numbers are verl's, on which it was run.
+/// DAPO (arXiv 2503.14476): clip-higher 0.2 / 0.28 (eq. 10), token mean over the batch (eq. 12), no KL.  16 responses,
+/// temperature 1, learning rate 1e-6 and weight decay 0.1 are those of its released run (volcengine/verl @
+/// 03150d4fa825, recipe/dapo/run_dapo_qwen2.5_32b.sh).  Its dynamic sampling and soft overlong punishment belong to the
+/// rewards. Dual clip is not part of it and off here; epsilon and the other numbers are verl's, on which it was run.
 inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_z_score, token_mean> dapo{
     .objective = {{.low = 0.2, .high = 0.28, .max_log_ratio = 20}, verl_k3, 0.0},
     .advantage = verl_advantage,
     .aggregation = {},
-    .optimiser = verl_optimiser,
+    .optimiser = {.learning_rate = 1e-6, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.1},
     .group_size = 16,
     .temperature = 1};
 
 /// Dr. GRPO (arXiv 2503.20783, section 3): rewards less their group's mean, without the division by the standard
-/// deviation, and token sums over a constant length instead of each response's own; no KL.  The constant (3000: set
-/// yours to the generation limit), group size and optimiser are our choice.
+/// deviation, and token sums over a constant length instead of each response's own; no KL.  8 responses, temperature 1,
+/// learning rate 1e-6 and the constant, its generation limit of 3000 (set yours), as in its released run
+/// (sail-sg/understand-r1-zero @ 14046dcaa53d).  The clip range and the optimiser's other numbers are our choice.
 inline constexpr grpo_settings<kl_penalised<ppo_clip, k3>, group_mean_baseline, constant_length> dr_grpo{
     .objective = {{.low = 0.2, .high = 0.2}, {}, 0.0},
     .advantage = {},

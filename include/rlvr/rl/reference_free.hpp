@@ -10,7 +10,8 @@
 ///
 /// The SFT term is `preference_options::sft_weight` (rl/preference_batch.hpp).  `length_normalised` divides sums by
 /// their lengths; `transformed{alpha_reward{a}, simpo{}}` is AlphaPO.  hinge and ipo (rl/preference.hpp) take
-/// log-probabilities as well as log-ratios.  TRL @ f2cd57710ae3 experimental/{cpo,orpo}; Liger @ ead96b618e5c.
+/// log-probabilities as well as log-ratios.  TRL @ f2cd57710ae3 experimental/{cpo,orpo}; Liger @ ead96b618e5c; SimPO's
+/// own values from princeton-nlp/SimPO @ 005072f88c6f.
 ///
 /// orpo: do / dl = 1 / (1 - e^l).  A response of probability 1 has infinite odds: l is clamped at -`min_nll`, with
 /// derivative 0 beyond, so every value is finite down to l = -1e6.
@@ -33,8 +34,8 @@ using cpo = dpo;
 
 /// The logistic loss with a target margin on mean log-probabilities.
 struct simpo {
-  double beta = 2;             ///< the paper's 2 to 2.5; Liger 0.1
-  double gamma = 0.5;          ///< target margin between the rewards; TRL, Liger
+  double beta = 2;             ///< its authors' models: 2 to 2.5; TRL, Liger: 0.1
+  double gamma = 0.5;          ///< target margin between the rewards; TRL, Liger; its authors: 0.1 to 0.8 times beta
   double label_smoothing = 0;  ///< in [0, 1/2)
 
   template <std::floating_point T>

@@ -28,6 +28,7 @@
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
 #include <rlvr/core/math.hpp>
+#include <rlvr/rl/same_length.hpp>
 #include <rlvr/rl/token_sample.hpp>
 
 #include <cmath>
@@ -35,20 +36,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 
 RLVR_NAMESPACE_BEGIN
-
-namespace detail {
-
-template <class First, class Second>
-void require_same_length(char const* who, First const& first, Second const& second) {
-  if (first.size() != second.size())
-    throw shape_error(std::string(who) + ": rows of " + std::to_string(first.size()) + " and " +
-                      std::to_string(second.size()) + " tokens");
-}
-
-}  // namespace detail
 
 /// What a token that does not count does to the return that runs past it.
 enum class masked_return : std::uint8_t {
@@ -64,33 +53,36 @@ struct discounted_returns {
   /// Returns of one response.  `returns` may be `rewards`.  Throws shape_error where the sizes differ.
   template <std::floating_point T>
   void apply(std::span<T const> rewards, std::span<bool const> mask, std::span<T> returns) const {
-    detail::require_same_length("discounted_returns", rewards, mask);
-    detail::require_same_length("discounted_returns", rewards, returns);
+    detail::require_same_length("discounted_returns", rewards.size(), mask.size(), returns.size());
+    accumulate(
+        rewards, [&](std::size_t t) { return mask[t]; }, returns);
+  }
+
+  /// Returns of a response all of whose tokens count.
+  template <std::floating_point T>
+  void apply(std::span<T const> rewards, std::span<T> returns) const {
+    detail::require_same_length("discounted_returns", rewards.size(), returns.size());
+    accumulate(
+        rewards, [](std::size_t) { return true; }, returns);
+  }
+
+  /// Throws argument_error where a parameter is outside its range.
+  void validate() const {
+    if (!(gamma >= 0 && gamma <= 1)) throw argument_error("discounted_returns: gamma must lie in [0, 1]");
+  }
+
+ private:
+  template <std::floating_point T, class Counts>
+  void accumulate(std::span<T const> rewards, Counts const& counts, std::span<T> returns) const {
     double running = 0;
     for (std::size_t t = rewards.size(); t-- > 0;) {
-      if (mask[t]) {
+      if (counts(t)) {
         running = static_cast<double>(rewards[t]) + gamma * running;
       } else if (masked == masked_return::reset) {
         running = 0;
       }
       returns[t] = static_cast<T>(running);
     }
-  }
-
-  /// Returns of a response all of whose tokens count.
-  template <std::floating_point T>
-  void apply(std::span<T const> rewards, std::span<T> returns) const {
-    detail::require_same_length("discounted_returns", rewards, returns);
-    double running = 0;
-    for (std::size_t t = rewards.size(); t-- > 0;) {
-      running = static_cast<double>(rewards[t]) + gamma * running;
-      returns[t] = static_cast<T>(running);
-    }
-  }
-
-  /// Throws argument_error where a parameter is outside its range.
-  void validate() const {
-    if (!(gamma >= 0 && gamma <= 1)) throw argument_error("discounted_returns: gamma must lie in [0, 1]");
   }
 };
 
@@ -104,22 +96,21 @@ void reward_to_go(std::span<T const> rewards, std::span<bool const> mask, std::s
 /// Throws shape_error where the sizes differ.
 template <std::floating_point T>
 void greedy_baseline(std::span<T const> returns, std::span<bool const> mask, T greedy_reward, std::span<T> advantages) {
-  detail::require_same_length("greedy_baseline", returns, mask);
-  detail::require_same_length("greedy_baseline", returns, advantages);
+  detail::require_same_length("greedy_baseline", returns.size(), mask.size(), advantages.size());
   for (std::size_t t = 0; t < returns.size(); ++t) advantages[t] = mask[t] ? returns[t] - greedy_reward : T(0);
 }
 
 /// One number for every token that counts, 0 for the others.  Throws shape_error where the sizes differ.
 template <std::floating_point T>
 void spread_over_tokens(T value, std::span<bool const> mask, std::span<T> tokens) {
-  detail::require_same_length("spread_over_tokens", mask, tokens);
+  detail::require_same_length("spread_over_tokens", mask.size(), tokens.size());
   for (std::size_t t = 0; t < mask.size(); ++t) tokens[t] = mask[t] ? value : T(0);
 }
 
 /// Sum, in double, of the entries that count.  Throws shape_error where the sizes differ.
 template <std::floating_point T>
 [[nodiscard]] double masked_sum(std::span<T const> values, std::span<bool const> mask) {
-  detail::require_same_length("masked_sum", values, mask);
+  detail::require_same_length("masked_sum", values.size(), mask.size());
   double sum = 0;
   for (std::size_t t = 0; t < values.size(); ++t) sum += mask[t] ? static_cast<double>(values[t]) : 0;
   return sum;
@@ -140,8 +131,8 @@ struct terminal_reward {
   /// Throws shape_error where the sizes differ.
   template <std::floating_point T>
   void apply(T reward, std::span<T const> kl, std::span<bool const> mask, std::span<T> rewards) const {
-    if (!kl.empty()) detail::require_same_length("terminal_reward", kl, mask);
-    detail::require_same_length("terminal_reward", rewards, mask);
+    if (!kl.empty()) detail::require_same_length("terminal_reward", kl.size(), mask.size());
+    detail::require_same_length("terminal_reward", rewards.size(), mask.size());
     bool last = true;
     for (std::size_t t = mask.size(); t-- > 0;) {
       double value = 0;

@@ -17,6 +17,7 @@
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
 #include <rlvr/core/random.hpp>
+#include <rlvr/rl/same_length.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -24,18 +25,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
 RLVR_NAMESPACE_BEGIN
 namespace detail {
-
-inline void require_same_length(char const* where, std::size_t expected, std::size_t found) {
-  if (found != expected)
-    throw shape_error(std::string(where) + ": found " + std::to_string(found) + " values, expected " +
-                      std::to_string(expected));
-}
 
 /// max(1, floor(share * tokens)), or 0 without tokens.
 inline std::size_t selection_quota(double share, std::size_t tokens) {
@@ -68,8 +62,7 @@ template <std::floating_point T>
 template <std::floating_point T>
 T select_high_entropy(std::span<T const> entropy, std::span<bool const> mask, double quantile,
                       std::span<bool> selected) {
-  detail::require_same_length("select_high_entropy: mask", entropy.size(), mask.size());
-  detail::require_same_length("select_high_entropy: selected", entropy.size(), selected.size());
+  detail::require_same_length("select_high_entropy", entropy.size(), mask.size(), selected.size());
   std::vector<T> counting;
   for (std::size_t i = 0; i < entropy.size(); ++i)
     if (mask[i]) counting.push_back(entropy[i]);
@@ -82,8 +75,7 @@ T select_high_entropy(std::span<T const> entropy, std::span<bool const> mask, do
 template <std::floating_point T>
 void token_covariances(std::span<T const> advantage, std::span<T const> log_prob, std::span<bool const> mask,
                        std::span<T> covariance) {
-  for (std::size_t const found : {log_prob.size(), mask.size(), covariance.size()})
-    detail::require_same_length("token_covariances", advantage.size(), found);
+  detail::require_same_length("token_covariances", advantage.size(), log_prob.size(), mask.size(), covariance.size());
   double tokens = 0, advantages = 0, log_probs = 0;
   for (std::size_t i = 0; i < advantage.size(); ++i) {
     if (!mask[i]) continue;
@@ -110,8 +102,7 @@ struct clip_cov_rule {
 template <std::floating_point T>
 std::size_t select_clip_cov(clip_cov_rule const& rule, std::span<T const> covariance, std::span<bool const> mask,
                             std::span<bool const> clipped, std::uint64_t seed, std::span<bool> selected) {
-  for (std::size_t const found : {mask.size(), clipped.size(), selected.size()})
-    detail::require_same_length("select_clip_cov", covariance.size(), found);
+  detail::require_same_length("select_clip_cov", covariance.size(), mask.size(), clipped.size(), selected.size());
   std::size_t tokens = 0;
   std::vector<std::pair<std::uint64_t, std::size_t>> candidates;
   for (std::size_t i = 0; i < covariance.size(); ++i) {
@@ -133,8 +124,7 @@ std::size_t select_clip_cov(clip_cov_rule const& rule, std::span<T const> covari
 template <std::floating_point T>
 std::size_t select_kl_cov(double share, std::span<T const> covariance, std::span<bool const> mask,
                           std::span<bool> selected) {
-  for (std::size_t const found : {mask.size(), selected.size()})
-    detail::require_same_length("select_kl_cov", covariance.size(), found);
+  detail::require_same_length("select_kl_cov", covariance.size(), mask.size(), selected.size());
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < covariance.size(); ++i) {
     selected[i] = false;

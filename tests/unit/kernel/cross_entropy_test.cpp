@@ -4,6 +4,7 @@
 #include <rlvr/kernel/cross_entropy.hpp>
 #include <rlvr/kernel/vocabulary_kl.hpp>
 
+#include "random_row.hpp"
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -33,13 +34,6 @@ double by_definition(cross_entropy_rule const& rule, numbers const& raw, std::si
   for (double const l : logits) smooth += (log_sum - l) / static_cast<double>(raw.size());
   return (1 - rule.label_smoothing) * (log_sum - logits[target]) + rule.label_smoothing * smooth +
          rule.z_loss * log_sum * log_sum;
-}
-
-numbers random_row(std::mt19937& engine, std::size_t count) {
-  std::normal_distribution<double> draw(0, 2);
-  numbers row(count);
-  for (double& l : row) l = draw(engine);
-  return row;
 }
 
 }  // namespace

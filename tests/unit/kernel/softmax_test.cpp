@@ -3,6 +3,7 @@
 // the same on a group of threads.
 #include <rlvr/kernel/softmax.hpp>
 
+#include "random_row.hpp"
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -44,13 +45,6 @@ std::unique_ptr<bool[]> as_mask(std::vector<int> const& keep) {
   auto mask = std::make_unique<bool[]>(keep.size());
   for (std::size_t j = 0; j < keep.size(); ++j) mask[j] = keep[j] != 0;
   return mask;
-}
-
-numbers random_row(std::mt19937& engine, std::size_t count) {
-  std::normal_distribution<double> draw(0, 2);
-  numbers row(count);
-  for (double& l : row) l = draw(engine);
-  return row;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <rlvr/core/error.hpp>
 #include <rlvr/rl/group_advantage.hpp>
 
+#include "close.hpp"
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -33,14 +34,6 @@ std::vector<T> by_length(rlvr::length_weighted_baseline const& rule, std::vector
   rule.apply(std::span<T const>(rewards), std::span<std::int64_t const>(lengths), std::span<int const>(one_group),
              std::span<T>(advantages));
   return advantages;
-}
-
-void check_close(std::vector<double> const& found, std::vector<double> const& expected, double tolerance = 1e-12) {
-  REQUIRE(found.size() == expected.size());
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    INFO("entry " << i << ": " << found[i] << ", expected " << expected[i]);
-    CHECK(std::abs(found[i] - expected[i]) <= tolerance);
-  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <rlvr/rl/optimal_baseline.hpp>
 #include <rlvr/rl/returns.hpp>
 
+#include "close.hpp"
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -41,14 +42,6 @@ std::vector<double> judged(rlvr::terminal_reward const& rule, double reward, std
   std::vector<double> rewards(mask.size(), not_a_number);
   rule.apply(reward, std::span<double const>(kl), flags(mask), std::span<double>(rewards));
   return rewards;
-}
-
-void check_close(std::vector<double> const& found, std::vector<double> const& expected, double tolerance = 1e-12) {
-  REQUIRE(found.size() == expected.size());
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    INFO("entry " << i << ": " << found[i] << ", expected " << expected[i]);
-    CHECK(std::abs(found[i] - expected[i]) <= tolerance);
-  }
 }
 
 }  // namespace
