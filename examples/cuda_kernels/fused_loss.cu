@@ -65,7 +65,8 @@ int main() try {
     for (float const g : hidden) squares += static_cast<double>(g) * static_cast<double>(g);
     std::printf("loss %.5f, squared norm of the hidden gradient %.5f\n", total, squares);
   }
-  return 0;  // the process ends here: its device memory ends with it
+  rlvr::cuda::check(cudaStreamDestroy(stream), "cudaStreamDestroy");
+  return 0;  // device memory ends with the process
 } catch (std::exception const& failure) {
   std::fprintf(stderr, "fused_loss: %s\n", failure.what());
   return 1;

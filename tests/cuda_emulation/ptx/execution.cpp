@@ -248,6 +248,10 @@ void run_grid(program const& kernel, dim3 grid, dim3 block, std::size_t dynamic_
     blocks.select(position);
     runner.run_block();
     if (checker.block_ends != nullptr) checker.block_ends();
+    if (state.failed) {  // what the checker collected
+      state.failed = false;
+      throw failure(std::exchange(state.error, {}));
+    }
   }
 }
 
