@@ -119,7 +119,7 @@ __global__ void atomics(int* counters, float* sums, unsigned long long* wide, do
   atomicMin(&counters[1], -value);
   atomicOr(reinterpret_cast<unsigned*>(&counters[2]), 1u << (value % 32));
   atomicInc(reinterpret_cast<unsigned*>(&counters[3]), 9);
-  int seen = counters[4];
+  int seen = *static_cast<int volatile*>(&counters[4]);  // a plain read would race with the others' exchange
   for (;;) {
     int const before = atomicCAS(&counters[4], seen, seen + 2);
     if (before == seen) break;
