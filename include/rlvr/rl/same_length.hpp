@@ -16,7 +16,8 @@ namespace detail {
 /// Throws shape_error unless all lengths are equal.
 template <std::same_as<std::size_t>... Lengths>
 void require_same_length(char const* where, std::size_t first, Lengths... others) {
-  if (((others == first) && ...)) return;
+  bool const equal = (... && (others == first));  // named: clang takes the fold's parentheses in an `if` for a slip
+  if (equal) return;
   std::string found = std::to_string(first);
   ((found += ", " + std::to_string(others)), ...);
   throw shape_error(std::string(where) + ": lengths must be equal, but are " + found);
