@@ -11,6 +11,7 @@
 #include <rlvr/ops/linear_policy_loss.hpp>
 #include <rlvr/ops/run_rows.hpp>
 
+#include <concepts>
 #include <cstddef>
 
 RLVR_NAMESPACE_BEGIN

@@ -6,6 +6,7 @@
 #include <cuda_emulation/engine.hpp>
 #include <cuda_runtime.h>
 
+#include "failure_of.hpp"
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -59,17 +60,6 @@ void in_every_order(Action action) {
     order_scope const scope(schedule::shuffled, seed);
     action();
   }
-}
-
-/// The message of the `failure` that the action ends with; empty if it ends well.
-template <class Action>
-std::string failure_of(Action action) {
-  try {
-    action();
-  } catch (cuda_emulation::failure const& caught) {
-    return caught.what();
-  }
-  return {};
 }
 
 /// The action must fail in every order, with these texts in the message.

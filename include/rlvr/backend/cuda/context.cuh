@@ -40,13 +40,6 @@ struct destroy_cublaslt {
   check(cublasLtCreate(&handle), "cublasLtCreate");
   return handle;
 }
-[[nodiscard]] inline int device_attribute(cudaDeviceAttr attribute) {
-  int device = 0;
-  int value = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&value, attribute, device), "cudaDeviceGetAttribute");
-  return value;
-}
 
 }  // namespace detail
 
@@ -56,12 +49,6 @@ enum class scratch_purpose : std::size_t {
   reduction,  ///< partial sums
   attention,  ///< per-row sums of the attention's backward pass
   count_
-};
-
-/// What the kernels are shaped by.
-struct device_properties {
-  unsigned multiprocessors = 1;
-  std::size_t shared_bytes_per_block = 48 * 1024;  ///< after opting in
 };
 
 /// Where ops on device memory run.
@@ -81,7 +68,6 @@ class context {
   ~context() { (void)cudaStreamSynchronize(stream_); }
 
   [[nodiscard]] cudaStream_t stream() const noexcept { return stream_; }
-  [[nodiscard]] device_properties const& properties() const noexcept { return properties_; }
 
   /// How products are computed; `set` forgets the algorithms chosen so far.
   [[nodiscard]] product_runner& products() noexcept { return products_; }
@@ -150,16 +136,11 @@ class context {
         owned_stream_(owned ? stream : nullptr),
         cublaslt_(detail::make_cublaslt()),
         matmul_workspace_(matmul_workspace_bytes),
-        products_(cublaslt_.get(), matmul_workspace_.data(), matmul_workspace_bytes) {
-    properties_.multiprocessors = static_cast<unsigned>(detail::device_attribute(cudaDevAttrMultiProcessorCount));
-    properties_.shared_bytes_per_block =
-        static_cast<std::size_t>(detail::device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin));
-  }
+        products_(cublaslt_.get(), matmul_workspace_.data(), matmul_workspace_bytes) {}
 
   cudaStream_t stream_;
   std::unique_ptr<std::remove_pointer_t<cudaStream_t>, detail::destroy_stream> owned_stream_;
   std::unique_ptr<std::remove_pointer_t<cublasLtHandle_t>, detail::destroy_cublaslt> cublaslt_;
-  device_properties properties_;
   buffer<unsigned char, memory> matmul_workspace_;
   product_runner products_;
   std::array<buffer<unsigned char, memory>, static_cast<std::size_t>(scratch_purpose::count_)> scratch_;
