@@ -31,6 +31,7 @@
 #include <rlvr/core/math.hpp>
 #include <rlvr/ops/attention.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
@@ -204,7 +205,8 @@ void launch_attention_forward(context& ctx, attention_forward_arguments const& a
 
 /// Brings the plan's tables on the device up to date and runs nothing.  A graph that captured the op may then be
 /// replayed with a plan that has as many tiles, as the steps of decoding do while no sequence ends.
-inline void prepare(context& ctx, ops::attention_forward const& op) {
+template <std::same_as<context> Context>
+void prepare(Context& ctx, ops::attention_forward const& op) {
   attention_plan_cache& plans = ctx.attention_plans();
   plans.select(ctx, *op.plan);
   std::size_t const group = op.shape.group();
@@ -213,7 +215,8 @@ inline void prepare(context& ctx, ops::attention_forward const& op) {
 }
 
 /// @throws unsupported_error for heads of more than 256 columns
-inline void run(context& ctx, ops::attention_forward const& op) {
+template <std::same_as<context> Context>
+void run(Context& ctx, ops::attention_forward const& op) {
   attention_plan_cache& plans = ctx.attention_plans();
   plans.select(ctx, *op.plan);
   std::size_t const size = op.shape.head_size;

@@ -31,6 +31,7 @@
 #include <rlvr/core/shape.hpp>
 #include <rlvr/ops/attention.hpp>
 
+#include <concepts>
 #include <cstddef>
 
 RLVR_NAMESPACE_BEGIN
@@ -73,7 +74,8 @@ void launch_attention_gradient(context& ctx, attention_gradient_arguments argume
 }  // namespace detail
 
 /// @throws unsupported_error for heads of more than 256 columns
-inline void run(context& ctx, ops::attention_gradient const& op) {
+template <std::same_as<context> Context>
+void run(Context& ctx, ops::attention_gradient const& op) {
   ops::attention_forward const& forward = op.forward;
   attention_plan_cache& plans = ctx.attention_plans();
   plans.select(ctx, *forward.plan);

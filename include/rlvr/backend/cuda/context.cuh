@@ -9,9 +9,9 @@
 #include <rlvr/backend/cuda/check.cuh>
 #include <rlvr/backend/cuda/memory.cuh>
 #include <rlvr/backend/cuda/product.cuh>
-#include <rlvr/backend/cuda/row_kernels.cuh>
 #include <rlvr/backend/cuda/staging.cuh>
 #include <rlvr/core/tensor.hpp>
+#include <rlvr/kernel/row_bodies.hpp>
 
 #include <array>
 #include <cstddef>
@@ -112,10 +112,10 @@ class context {
   /// A product on the stream.
   void multiply(product const& p) { products_.run(p, stream_); }
 
-  /// body(group, row) for every row (kernel/row_bodies.hpp).
+  /// body(group, row) for every row (kernel/row_bodies.hpp), in a unit that includes row_kernels.cuh.
   template <kernel::row_body Body>
   void for_each_row(std::size_t rows, std::size_t width, Body const& body) {
-    cuda::for_each_row(stream_, rows, width, body);
+    launch_rows(*this, rows, width, body);  // found by its argument: this header launches nothing itself
   }
 
   /// Uninitialised bytes of an op, valid until the same purpose asks again.  Grows (and then waits for the device, and

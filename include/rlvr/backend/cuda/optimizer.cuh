@@ -6,9 +6,11 @@
 #include <rlvr/backend/cuda/block_group.cuh>
 #include <rlvr/backend/cuda/context.cuh>
 #include <rlvr/backend/cuda/launch.cuh>
+#include <rlvr/backend/cuda/row_kernels.cuh>
 #include <rlvr/ops/optimizer.hpp>
 
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 
 RLVR_NAMESPACE_BEGIN
@@ -54,16 +56,18 @@ __global__ void __launch_bounds__(Threads)
 
 }  // namespace detail
 
-inline void run(context& ctx, ops::global_norm const& op) {
+template <std::same_as<context> Context>
+void run(Context& ctx, ops::global_norm const& op) {
   std::size_t const blocks = math::ceil_div(op.values.size(), detail::arena_block);
-  double* const sums = ctx.scratch<double>(scratch_purpose::reduction, math::max<std::size_t>(1, blocks));
+  double* const sums = ctx.template scratch<double>(scratch_purpose::reduction, math::max<std::size_t>(1, blocks));
   launch(detail::square_sums_kernel<small_block>, blocks, small_block, 0, ctx.stream(), op.values.data(),
          op.values.size(), sums);
   launch(detail::fold_norm_kernel<large_block>, 1, large_block, 0, ctx.stream(), static_cast<double const*>(sums),
          blocks, op.result);
 }
 
-inline void run(context& ctx, ops::adamw_step const& op) {
+template <std::same_as<context> Context>
+void run(Context& ctx, ops::adamw_step const& op) {
   std::size_t const each = std::size_t{small_block} * detail::adamw_elements;
   launch(detail::adamw_kernel<small_block>, math::ceil_div(op.parameter.size(), each), small_block, 0, ctx.stream(),
          op.rule.at<float>(op.step, op.factor), op.gradient_scale, op.parameter.size(), op.parameter.data(),

@@ -41,9 +41,10 @@ __global__ void __launch_bounds__(Threads) warp_rows_kernel(__grid_constant__ Bo
 
 }  // namespace detail
 
-/// body(group, row) for every row.
-template <kernel::row_body Body>
-void for_each_row(cudaStream_t stream, std::size_t rows, std::size_t width, Body const& body) {
+/// body(group, row) for every row: what `context::for_each_row` does.
+template <class Context, kernel::row_body Body>
+void launch_rows(Context& ctx, std::size_t rows, std::size_t width, Body const& body) {
+  cudaStream_t const stream = ctx.stream();
   if (width <= default_row_policy.warp_width)
     launch(detail::warp_rows_kernel<small_block, Body>, math::ceil_div(rows, std::size_t{small_block / warp_size}),
            small_block, 0, stream, body, rows);

@@ -6,22 +6,27 @@
 #include <rlvr/backend/cuda/block_group.cuh>
 #include <rlvr/backend/cuda/column_sums.cuh>
 #include <rlvr/backend/cuda/context.cuh>
+#include <rlvr/backend/cuda/launch.cuh>
+#include <rlvr/backend/cuda/row_kernels.cuh>
 #include <rlvr/ops/run_rows.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
 RLVR_NAMESPACE_BEGIN
 namespace cuda {
 
-inline void run(context& ctx, ops::rms_norm_gradient const& op) {
+template <std::same_as<context> Context>
+void run(Context& ctx, ops::rms_norm_gradient const& op) {
   if (op.weight_gradient)
     detail::add_column_sums(ctx, detail::rms_weight_term{op.input, op.inverse_rms, op.output_gradient}, op.input.rows,
                             op.input.columns, op.weight_gradient);
   ctx.for_each_row(op.input.rows, op.input.columns, kernel::rms_norm_gradient_body{op});
 }
 
-inline void run(context& ctx, ops::bias_gradient const& op) {
+template <std::same_as<context> Context>
+void run(Context& ctx, ops::bias_gradient const& op) {
   detail::add_column_sums(ctx, detail::element_term{op.output_gradient}, op.output_gradient.rows,
                           op.output_gradient.columns, op.gradient);
 }
@@ -59,7 +64,8 @@ __global__ void __launch_bounds__(Threads)
 
 }  // namespace detail
 
-inline void run(context& ctx, ops::scatter_add_rows const& op) {
+template <std::same_as<context> Context>
+void run(Context& ctx, ops::scatter_add_rows const& op) {
   launch(detail::scatter_add_kernel<small_block>, op.source.rows, small_block, 0, ctx.stream(), op.source, op.index,
          op.destination);
 }
