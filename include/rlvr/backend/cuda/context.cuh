@@ -51,6 +51,13 @@ enum class scratch_purpose : std::size_t {
   count_
 };
 
+/// How attention multiplies.
+struct attention_settings {
+  /// Queries, keys, values and weights rounded to bfloat16 and multiplied by tensor cores with float sums, on sm_80 and
+  /// later; else plain float arithmetic.
+  bool tensor_cores = false;
+};
+
 /// Where ops on device memory run.
 class context {
  public:
@@ -71,6 +78,8 @@ class context {
 
   /// How products are computed; `set` forgets the algorithms chosen so far.
   [[nodiscard]] product_runner& products() noexcept { return products_; }
+
+  [[nodiscard]] attention_settings& attention() noexcept { return attention_; }
 
   /// The plan that attention ran with last, on the device.
   [[nodiscard]] attention_plan_cache& attention_plans() noexcept { return attention_plans_; }
@@ -146,6 +155,7 @@ class context {
   std::array<buffer<unsigned char, memory>, static_cast<std::size_t>(scratch_purpose::count_)> scratch_;
   staging staging_;
   attention_plan_cache attention_plans_;
+  attention_settings attention_;
 };
 
 }  // namespace cuda
