@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// @file
 /// `r1_re annotate`: one sentence, annotated under a guideline.
-#include <rlvr/cpu.hpp>
 
 #include <fmt/format.h>
 
 #include "commands.hpp"
+#include "devices.hpp"
 #include "guideline_json.hpp"
 #include "model_folder.hpp"
 #include "scoring.hpp"
@@ -21,7 +21,7 @@ namespace r1_re {
 namespace {
 
 struct annotate_options {
-  std::string model, guideline, sentence;
+  std::string model, guideline, sentence, device = "cpu";
   std::size_t threads = 0, max_new_tokens = 64;
 };
 
@@ -33,13 +33,14 @@ void run(annotate_options const& options) {
   std::vector<rlvr::model::generation_prompt> const prompts{
       {.tokens = parts.tokenizer->encode(sentence_prompt(prompt, options.sentence)), .id = 0, .samples = 1}};
 
-  rlvr::cpu::context context(options.threads);
-  auto const weights = weights_of(parts, context);
-  rlvr::model::transformer<rlvr::cpu::context> runner(context);
   rlvr::model::generation_options sampling = sampling_of(parts, options.max_new_tokens);
   sampling.sampling.temperature = 0.0f;
-  auto const sequences = rlvr::model::generate(context, runner, weights, std::span<std::int32_t const>(prefix),
-                                               std::span<rlvr::model::generation_prompt const>(prompts), sampling);
+  auto const sequences = with_device(options.device, options.threads, [&]<class Context>(Context& context) {
+    auto const weights = weights_of(parts, context);
+    rlvr::model::transformer<Context> runner(context);
+    return rlvr::model::generate(context, runner, weights, std::span<std::int32_t const>(prefix),
+                                 std::span<rlvr::model::generation_prompt const>(prompts), sampling);
+  });
   std::string const text = response_text(*parts.tokenizer, sequences.front());
   auto const parsed = rlvr::text::parse_think_answer(text, response_policy_of(parts.talk));
   auto const answer = answer_of(guide, text, response_policy_of(parts.talk));
@@ -63,6 +64,7 @@ void add_annotate(CLI::App& app) {
   command->add_option("--max-new-tokens", options->max_new_tokens, "Longest response")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  add_device_option(*command, options->device);
   command->add_option("--threads", options->threads, "0: all cores")->capture_default_str();
   command->footer(
       "Example: r1_re annotate --model out/r1_re --guideline guideline.json --sentence 'The <e1>cook</e1> baked the\n"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// @file
 /// `r1_re evaluate`: accuracy, format rate and official macro-F1 of a model on a corpus.
-#include <rlvr/cpu.hpp>
 #include <rlvr/data/semeval_scorer.hpp>
 #include <rlvr/format/file.hpp>
 #include <rlvr/text/guideline_semeval2010.hpp>
@@ -9,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "commands.hpp"
+#include "devices.hpp"
 #include "guideline_json.hpp"
 #include "model_folder.hpp"
 #include "scoring.hpp"
@@ -26,7 +26,7 @@ namespace r1_re {
 namespace {
 
 struct evaluate_options {
-  std::string model, task_name = "semeval2010", data, guideline, predictions;
+  std::string model, task_name = "semeval2010", data, guideline, predictions, device = "cpu";
   std::size_t limit = 0, samples = 1, threads = 0, max_new_tokens = 64;
   std::uint64_t seed = 1;
   float temperature = 0.6f;
@@ -45,14 +45,16 @@ void run(evaluate_options const& options) {
   if (options.limit && options.limit < source.examples.size()) source.examples.resize(options.limit);
   encoded_task const encoded = encode(source, parts.talk, *parts.tokenizer);
 
-  rlvr::cpu::context context(options.threads);
-  auto const weights = weights_of(parts, context);
-  rlvr::model::transformer<rlvr::cpu::context> runner(context);
-  evaluation_result const result = evaluate(context, runner, weights, encoded, parts.talk, parts,
-                                            {.samples = options.samples,
-                                             .temperature = options.temperature,
-                                             .max_new_tokens = options.max_new_tokens,
-                                             .seed = options.seed});
+  evaluation_result const result = with_device(options.device, options.threads, [&]<class Context>(Context& context) {
+    auto const weights = weights_of(parts, context);
+    rlvr::model::transformer<Context> runner(context);
+    return evaluate(context, runner, weights, encoded, parts.talk, parts,
+                    {.samples = options.samples,
+                     .temperature = options.temperature,
+                     .max_new_tokens = options.max_new_tokens,
+                     .seed = options.seed,
+                     .threads = static_cast<unsigned>(options.threads)});
+  });
 
   // A response without a label is a skipped sentence: no line in the file, wrong for the official scorer.
   std::vector<rlvr::data::labelled_id> predictions;
@@ -117,6 +119,7 @@ void add_evaluate(CLI::App& app) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--seed", options->seed, "Key of the sampling")->capture_default_str();
+  add_device_option(*command, options->device);
   command->add_option("--threads", options->threads, "0: all cores")->capture_default_str();
   command->footer("Example: r1_re evaluate --model out/r1_re --task semeval2010 --data TEST_FILE_FULL.TXT");
   command->callback([options] { run(*options); });

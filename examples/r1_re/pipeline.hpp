@@ -53,13 +53,15 @@ class pipeline {
 
   /// @param start   weights, tokenizer and dialogue that the run starts from
   /// @param output  folder of the run
+  /// @param threads that score responses; 0: all cores
   pipeline(Context& context, run_settings settings, model_parts const& start, run_data const& data, std::string output,
-           std::uint64_t seed, std::function<bool()> stop_requested)
+           std::uint64_t seed, unsigned threads, std::function<bool()> stop_requested)
       : context_(context),
         settings_(std::move(settings)),
         start_(start),
         output_(std::move(output)),
         seed_(seed),
+        threads_(threads),
         stop_requested_(std::move(stop_requested)),
         model_(context, start.config),
         train_(encode(data.train, reasoned(), *start.tokenizer)) {
@@ -162,7 +164,8 @@ class pipeline {
     return {.samples = samples,
             .temperature = settings_.evaluation_temperature,
             .max_new_tokens = settings_.max_new_tokens,
-            .seed = seed_of(seed_, stream::evaluation)};
+            .seed = seed_of(seed_, stream::evaluation),
+            .threads = threads_};
   }
 
   template <class Begin>
@@ -228,8 +231,7 @@ class pipeline {
               grpo, {.mini_batches = settings.mini_batches},
               update_settings(settings.learning_rate, schedule(static_cast<std::int64_t>(step) + 1)), options,
               [&](std::span<rlvr::model::generated_sequence const> sequences) {
-                scored = score_responses(train_, indices, sequences, *start_.tokenizer, reward,
-                                         static_cast<unsigned>(context_.threads()));
+                scored = score_responses(train_, indices, sequences, *start_.tokenizer, reward, threads_);
                 return scored.outcomes;
               },
               rollouts);
@@ -261,6 +263,7 @@ class pipeline {
   model_parts const& start_;
   std::string output_;
   std::uint64_t seed_;
+  unsigned threads_;
   std::function<bool()> stop_requested_;
   rlvr::train::learner<Context> model_;
   encoded_task train_;

@@ -103,6 +103,7 @@ struct evaluation_options {
   std::size_t max_new_tokens = 64;
   std::size_t max_active = 128;
   std::uint64_t seed = 0;
+  unsigned threads = 0;  ///< that score; 0: all cores
 };
 
 /// Figures and the first sample of every sentence.
@@ -130,8 +131,7 @@ template <class Context>
                                                std::span<rlvr::model::generation_prompt const>(prompts), sampling);
   rlvr::reward::r1_re reward;
   reward.policy = response_policy_of(talk);
-  scored_responses const scored =
-      score_responses(task, indices, sequences, *parts.tokenizer, reward, static_cast<unsigned>(context.threads()));
+  scored_responses const scored = score_responses(task, indices, sequences, *parts.tokenizer, reward, options.threads);
   evaluation_result result;
   result.figures = rlvr::train::evaluate_outcomes(scored.outcomes, options.samples);
   for (std::size_t const i : indices) {

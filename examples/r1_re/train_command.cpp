@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// @file
 /// `r1_re train`: teaches relation extraction with verifiable rewards and reports what came of it.
-#include <rlvr/cpu.hpp>
 #include <rlvr/format/crc64.hpp>
 #include <rlvr/report/console.hpp>
 #include <rlvr/report/environment.hpp>
@@ -10,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "commands.hpp"
+#include "devices.hpp"
 #include "guideline_json.hpp"
 #include "pipeline.hpp"
 #include "run_report.hpp"
@@ -145,6 +145,7 @@ void on_interrupt(int) {
   fact("grpo.kl_coefficient", settings.reinforcement.kl_coefficient);
   fact("max_new_tokens", settings.max_new_tokens);
   fact("evaluation.samples", settings.evaluation_samples);
+  fact("device", options.device);
   record.seeds.emplace_back("run", options.seed);
   std::vector<std::string> files = options.evaluation;
   if (!options.data.empty()) files.insert(files.begin(), options.data);
@@ -174,9 +175,8 @@ void read_config(CLI::App& command, std::string const& path) {
 }
 
 void run(train_options const& options) {
-  if (options.device != "cpu")
-    throw rlvr::unsupported_error("--device: found '" + options.device + "', this program was built for cpu");
   if (options.preset == "start") {
+    if (options.device != "cpu") throw rlvr::unsupported_error("--preset start: runs on the cpu alone");
     practise({.output = options.output,
               .seed = options.seed,
               .threads = options.threads,
@@ -187,11 +187,13 @@ void run(train_options const& options) {
   run_data const data = read_data(options, settings);
   model_parts const start = start_of(options, settings, data);
   std::signal(SIGINT, on_interrupt);
-  rlvr::cpu::context context(options.threads);
   rlvr::train::run_record const record = record_of(options, settings, start, data);
-  pipeline<rlvr::cpu::context> pipeline(context, settings, start, data, options.output, options.seed,
-                                        [] { return interrupt_count > 0; });
-  rlvr::report::memory_sink const records = pipeline.run(options.resume, record);
+  rlvr::report::memory_sink const records =
+      with_device(options.device, options.threads, [&]<class Context>(Context& context) {
+        pipeline<Context> whole(context, settings, start, data, options.output, options.seed,
+                              static_cast<unsigned>(options.threads), [] { return interrupt_count > 0; });
+        return whole.run(options.resume, record);
+      });
 
   std::vector<std::string> sets;
   for (task const& each : data.evaluation) sets.push_back(each.name);
@@ -226,9 +228,7 @@ void add_train(CLI::App& app) {
   command->add_option("--evaluation-data", options->evaluation,
                       "Sentences to evaluate on; default: a part of --data that is kept from training");
   command->add_option("--model", options->model, "Hugging Face folder to start from");
-  command->add_option("--device", options->device, "cpu or cuda")
-      ->check(CLI::IsMember({"cpu", "cuda"}))
-      ->capture_default_str();
+  add_device_option(*command, options->device);
   command->add_option("--output", options->output, "Folder of the run")->capture_default_str();
   command->add_option("--seed", options->seed, "Key of all random numbers")->capture_default_str();
   command->add_option("--threads", options->threads, "0: all cores; results do not depend on it")

@@ -4,10 +4,6 @@
 /// at once: an error that surfaces three calls later names the wrong one.
 #pragma once
 
-#if !defined(__CUDACC__) && !defined(RLVR_CUDA_EMULATION)
-#  error "The headers of rlvr/backend/cuda need nvcc; for host code include <rlvr/cpu.hpp>"
-#endif
-
 #include <rlvr/core/error.hpp>
 
 #include <cublasLt.h>

@@ -6,6 +6,10 @@
 /// are checked before, errors at once after.
 #pragma once
 
+#if !defined(__CUDACC__) && !defined(RLVR_CUDA_EMULATION)
+#  error "Kernels need nvcc; other compilers take rlvr/backend/cuda/linked.cuh, and rlvr/cpu.hpp"
+#endif
+
 #include <rlvr/backend/cuda/check.cuh>
 
 #include <cstddef>
