@@ -9,5 +9,4 @@
 using grpo_objective = std::remove_const_t<decltype(rlvr::presets::r1_re.objective)>;
 
 template void rlvr::cuda::run(rlvr::cuda::linked_context&, rlvr::ops::linear_policy_loss<grpo_objective> const&);
-template void rlvr::cuda::run(rlvr::cuda::linked_context&,
-                              rlvr::ops::linear_policy_loss<rlvr::cross_entropy> const&);
+template void rlvr::cuda::run(rlvr::cuda::linked_context&, rlvr::ops::linear_policy_loss<rlvr::cross_entropy> const&);

@@ -191,7 +191,7 @@ void run(train_options const& options) {
   rlvr::report::memory_sink const records =
       with_device(options.device, options.threads, [&]<class Context>(Context& context) {
         pipeline<Context> whole(context, settings, start, data, options.output, options.seed,
-                              static_cast<unsigned>(options.threads), [] { return interrupt_count > 0; });
+                                static_cast<unsigned>(options.threads), [] { return interrupt_count > 0; });
         return whole.run(options.resume, record);
       });
 

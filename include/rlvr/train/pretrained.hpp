@@ -138,7 +138,7 @@ template <class Context>
 /// @throws io_error, argument_error if the configuration is none of a known family
 template <class Context>
 void save_pretrained(std::string const& folder, model::parameters<typename Context::memory> const& weights,
-                     Context const& context, format::file_operations const& operations = format::system_files) {
+                     Context& context, format::file_operations const& operations = format::system_files) {
   model_config const& config = weights.config();
   std::string const text = format::model_config_text(config);  // refuses before anything is written
   std::vector<float> values(weights.layout().size());

@@ -2,8 +2,8 @@
 /// @file
 /// The CUDA backend for units that nvcc does not compile.  Programs whose other libraries nvcc cannot parse write their
 /// model and trainer code against `linked_context`; one unit of the program, compiled by nvcc, includes linked_ops.cuh
-/// and so holds the ops.  An op that it lacks (a loss with an objective of one's own) is a line there, and says so as an
-/// undefined reference to `run`.
+/// and so holds the ops.  An op that it lacks (a loss with an objective of one's own) is a line there, and says so as
+/// an undefined reference to `run`.
 ///
 ///     // device_ops.cu
 ///     #include <rlvr/backend/cuda/linked_ops.cuh>
