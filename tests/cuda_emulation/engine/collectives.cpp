@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// Shuffles, votes, matches, reductions and __syncwarp, with the checks that hardware does not make.
+/// Shuffles, votes, matches, reductions, matrix products and __syncwarp, with the checks that hardware does not make.
 ///
 /// A collective is assembled from the lanes that its mask names and that have not returned.  Several may be under way
 /// in one warp as long as their masks allow it.  Lanes that meet must call the same intrinsic with the same mask and
 /// width, at the same place in the source; __syncwarp alone may be called at several places.
 #include "engine/collectives.hpp"
+
+#include <cuda_emulation/mma.hpp>
 
 #include "engine/scheduler.hpp"
 #include "engine/state.hpp"
@@ -56,6 +58,8 @@ char const* name_of(warp_operation operation) {
       return "__reduce_xor_sync";
     case warp_operation::synchronise:
       return "__syncwarp";
+    case warp_operation::matrix_product:
+      return "mma.sync";
   }
   return "?";
 }
@@ -156,6 +160,22 @@ std::string absent_source(pending_collective const& pending, int source) {
          ", which does not take part";
 }
 
+std::string incomplete_warp(pending_collective const& pending) {
+  return call(pending.operation, pending.file, pending.line) + " needs all 32 lanes, only " +
+         hexadecimal(pending.arrived) + " take part";
+}
+
+void multiply(pending_collective const& pending, int first_thread) {
+  if (pending.arrived != 0xffffffffu) {
+    select_thread(first_thread + std::countr_zero(pending.arrived));
+    fail(incomplete_warp(pending));
+  }
+  product_fragments* fragments[lanes];
+  for (int lane = 0; lane < lanes; ++lane)
+    fragments[lane] = reinterpret_cast<product_fragments*>(static_cast<std::uintptr_t>(pending.value[lane]));
+  multiply_fragments(fragments);
+}
+
 void compute_results(pending_collective const& pending, int first_thread, std::uint64_t (&results)[lanes]) {
   if (is_shuffle(pending.operation)) {
     for_each_lane(pending.arrived, [&](int lane) {
@@ -168,6 +188,9 @@ void compute_results(pending_collective const& pending, int first_thread, std::u
     });
   } else if (pending.operation == warp_operation::match_any) {
     for_each_lane(pending.arrived, [&](int lane) { results[lane] = lanes_with_value(pending, pending.value[lane]); });
+  } else if (pending.operation == warp_operation::matrix_product) {
+    multiply(pending, first_thread);
+    for_each_lane(pending.arrived, [&](int lane) { results[lane] = 0; });
   } else {
     std::uint64_t const result = common_result(pending);
     for_each_lane(pending.arrived, [&](int lane) { results[lane] = result; });

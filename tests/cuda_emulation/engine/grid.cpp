@@ -77,11 +77,11 @@ void run_block(thread_body const& body) {
   ++counters.blocks;
   counters.threads += static_cast<std::uint64_t>(state.thread_count);
   scheduler::run_threads(body);
+  state.current = -1;  // host code from here on: what a report reads is no kernel's access
   if (!state.failed && state.live > 0) {
     state.failed = true;
     state.error = deadlock_report();
   }
-  state.current = -1;
   if (!state.failed && checker.block_ends != nullptr) checker.block_ends();
   if (state.failed) throw_failure();
 }

@@ -27,8 +27,8 @@ void read_rounding(opcode const& op, instruction& at) {
 
 handler decode(opcode const& op, instruction& at) {
   static constexpr handler (*families[])(opcode const&, instruction&) = {
-      decode_move,    decode_memory, decode_atomic,   decode_control,    decode_collective, decode_bits,
-      decode_integer, decode_half,   decode_floating, decode_comparison, decode_conversion};
+      decode_move, decode_memory,  decode_atomic, decode_control,  decode_collective, decode_matrix,
+      decode_bits, decode_integer, decode_half,   decode_floating, decode_comparison, decode_conversion};
   read_rounding(op, at);
   for (auto const family : families)
     if (handler const found = family(op, at)) return found;

@@ -39,6 +39,7 @@ struct opcode {
 [[nodiscard]] handler decode_memory(opcode const& op, instruction& at);
 [[nodiscard]] handler decode_atomic(opcode const& op, instruction& at);
 [[nodiscard]] handler decode_collective(opcode const& op, instruction& at);
+[[nodiscard]] handler decode_matrix(opcode const& op, instruction& at);
 [[nodiscard]] handler decode_control(opcode const& op, instruction& at);
 /// @}
 

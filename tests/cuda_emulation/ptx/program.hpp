@@ -47,6 +47,7 @@ struct instruction {
   bool flush = false, saturate = false;  ///< .ftz, .sat
   bool integral = false;                 ///< a conversion to an integer's value within a floating-point type
   bool carry_out = false;                ///< .cc
+  bool whole_warp = false;               ///< a collective of all lanes; others name theirs in the last source
   rounding mode = rounding::nearest;
   memory_space space = memory_space::generic;
   std::uint8_t vector = 1;     ///< elements of a load or store
@@ -56,7 +57,7 @@ struct instruction {
   std::uint8_t destinations = 0, sources = 0;
   slot guard = 0;
   slot destination[4] = {};
-  slot source[6] = {};
+  slot source[10] = {};
   std::int64_t offset = 0;   ///< added to an address; or an immediate of the handler's
   std::uint32_t target = 0;  ///< instruction a branch goes to; a table's index for an indexed one
   std::uint32_t length = 0;  ///< bytes that copy_local moves

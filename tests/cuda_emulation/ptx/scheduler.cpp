@@ -52,6 +52,7 @@ lane_mask guarded_lanes(warp& self, instruction const& at, lane_mask mask) {
 // --- collectives -----------------------------------------------------------------------------------------------------
 
 lane_mask members(warp& self, instruction const& at, unsigned lane) {
+  if (at.whole_warp) return all_lanes;
   return static_cast<lane_mask>(self.values(at.source[at.sources - 1u])[lane]);
 }
 

@@ -19,10 +19,11 @@
 /// floats, read once for all rows of the block, of which there are `attention_tile::rows`.  Nothing of the size of the
 /// scores exists outside shared memory.
 ///
-/// Storage and arithmetic are float.  `forward_tile` says which tile a shape gets; a path through tensor cores is
-/// another kernel that `run` chooses before it.
+/// Storage and arithmetic are float.  `forward_tile` says which tile a shape gets.  Where the context asks for tensor
+/// cores and the device has them, the kernel of attention_mma.cuh runs in place of the one here.
 #pragma once
 
+#include <rlvr/backend/cuda/attention_mma.cuh>
 #include <rlvr/backend/cuda/attention_plan.cuh>
 #include <rlvr/backend/cuda/attention_rows.cuh>
 #include <rlvr/backend/cuda/attention_tile.cuh>
@@ -48,20 +49,6 @@ namespace cuda {
 }
 
 namespace detail {
-
-/// What the forward kernel reads and writes.
-struct attention_forward_arguments {
-  attention_span const* spans;
-  ops::key_range const* ranges;
-  query_tile const* tiles;
-  head_layout heads;
-  matrix_view<float const> query;
-  matrix_view<float const> key;
-  matrix_view<float const> value;
-  matrix_view<float> output;
-  ops::attention_statistics statistics;
-  bool vectors;  ///< rows can be read and written 16 bytes at a time
-};
 
 /// Shared memory of the forward kernel.
 template <attention_tile Tile>
@@ -193,9 +180,27 @@ void launch_attention_forward(context& ctx, attention_forward_arguments argument
   return plans.longest_span(group) <= 2 * forward_tile(head, true).rows;
 }
 
+/// The same on tensor cores, with tiles of as many rows.
+template <unsigned Head>
+void launch_attention_mma(context& ctx, attention_forward_arguments arguments) {
+  bool const few = few_rows(ctx.attention_plans(), arguments.heads.group, Head);
+  unsigned const rows = forward_tile(Head, few).rows;
+  auto const& tiles = ctx.attention_plans().query_tiles(ctx, arguments.heads.group, rows);
+  arguments.tiles = tiles.data();
+  constexpr bool always_few = forward_tile(Head, false).rows <= mma_forward_tile(Head, true).rows();
+  static_assert(forward_tile(Head, true).rows <= mma_forward_tile(Head, true).rows());
+  static_assert(always_few || forward_tile(Head, false).rows <= mma_forward_tile(Head, false).rows());
+  if (few || always_few)
+    launch_attention_mma<Head, true>(tiles.size(), rows, ctx.stream(), arguments);
+  else
+    launch_attention_mma<Head, always_few>(tiles.size(), rows, ctx.stream(), arguments);
+}
+
 template <unsigned Head>
 void launch_attention_forward(context& ctx, attention_forward_arguments const& arguments) {
-  if (few_rows(ctx.attention_plans(), arguments.heads.group, Head))
+  if (ctx.attention().tensor_cores && device_has_mma())
+    launch_attention_mma<Head>(ctx, arguments);
+  else if (few_rows(ctx.attention_plans(), arguments.heads.group, Head))
     launch_attention_forward<Head, true>(ctx, arguments);
   else
     launch_attention_forward<Head, false>(ctx, arguments);

@@ -14,6 +14,10 @@
 ///   - by keys: a block keeps a tile of keys and walks the rows that see them, span after span in the plan's order; dk
 ///     and dv are added to their gradients once.
 ///
+/// Arithmetic is float; where the context asks for tensor cores and the device has them, the kernels of
+/// attention_mma_gradient.cuh run in place of the first two.  Statistics belong to the operands that forward saw, so
+/// the setting must not change between an op and its gradient.
+///
 /// No gradient is summed with atomics, so equal plans give equal bits.  Keys that many queries see (the prefix of a
 /// whole batch) are the work of several blocks, each with its share of the visits; their sums go to scratch memory and
 /// are added up in the plan's order by a third kernel.  Shares depend on the plan alone, not on the device.
@@ -22,11 +26,13 @@
 #pragma once
 
 #include <rlvr/backend/cuda/attention_key_gradient.cuh>
+#include <rlvr/backend/cuda/attention_mma_gradient.cuh>
 #include <rlvr/backend/cuda/attention_plan.cuh>
 #include <rlvr/backend/cuda/attention_query_gradient.cuh>
 #include <rlvr/backend/cuda/attention_tile.cuh>
 #include <rlvr/backend/cuda/context.cuh>
 #include <rlvr/backend/cuda/launch.cuh>
+#include <rlvr/backend/cuda/mma.cuh>
 #include <rlvr/core/math.hpp>
 #include <rlvr/core/shape.hpp>
 #include <rlvr/ops/attention.hpp>
@@ -42,32 +48,44 @@ inline constexpr std::size_t gradient_rows_per_task = 2048;
 
 namespace detail {
 
+/// Rows of the tiles of both kernels.
+[[nodiscard]] inline unsigned gradient_rows(unsigned head, bool tensor_cores) {
+  return tensor_cores ? mma_gradient_tile(head).rows() : gradient_tile(head).rows;
+}
+
 template <unsigned Head>
 void launch_attention_gradient(context& ctx, attention_gradient_arguments arguments) {
+  bool const tensor_cores = ctx.attention().tensor_cores && device_has_mma();
+  unsigned const rows = gradient_rows(Head, tensor_cores);
   constexpr attention_tile tile = gradient_tile(Head);
   static_assert(sizeof(query_gradient_shared<tile>) <= shared_bytes_limit);
   static_assert(sizeof(key_gradient_shared<tile>) <= shared_bytes_limit);
   static_assert(Head > 64 || sizeof(key_gradient_shared<tile>) <= 48 * 1024);
   std::size_t const heads = arguments.heads.key_value_heads;
   std::size_t const group = arguments.heads.group;
-  auto const& tiles = ctx.attention_plans().query_tiles(ctx, group, tile.rows);
+  auto const& tiles = ctx.attention_plans().query_tiles(ctx, group, rows);
   auto const& keys = ctx.attention_plans().key_schedule(
-      ctx, tile.rows, math::max<std::size_t>(1, gradient_rows_per_task / math::max<std::size_t>(1, group)));
+      ctx, rows, math::max<std::size_t>(1, gradient_rows_per_task / math::max<std::size_t>(1, group)));
   std::size_t const queries = arguments.query.rows;
   std::size_t const products = math::ceil_div<std::size_t>(checked_multiply(queries, heads * group), 4) * 4;
-  std::size_t const slot = 2 * heads * tile.rows * arguments.heads.size;
+  std::size_t const slot = 2 * heads * rows * arguments.heads.size;
   float* const scratch = ctx.scratch<float>(scratch_purpose::attention,
                                             products + checked_multiply(static_cast<std::size_t>(keys.slots), slot));
   arguments.output_products = {scratch, queries, heads * group};
   arguments.partial = scratch + products;
+  arguments.rows = rows;
   arguments.tiles = tiles.data();
   arguments.visits = keys.visits.data();
   arguments.tasks = keys.tasks.data();
   arguments.sums = keys.sums.data();
-  launch(attention_query_gradient_kernel<Head>, tiles.size() * heads, tile.threads, sizeof(query_gradient_shared<tile>),
-         ctx.stream(), arguments);
-  launch(attention_key_gradient_kernel<Head>, keys.tasks.size() * heads, tile.threads,
-         sizeof(key_gradient_shared<tile>), ctx.stream(), arguments);
+  if (tensor_cores) {
+    launch_attention_mma_gradient<Head>(tiles.size(), keys.tasks.size(), ctx.stream(), arguments);
+  } else {
+    launch(attention_query_gradient_kernel<Head>, tiles.size() * heads, tile.threads,
+           sizeof(query_gradient_shared<tile>), ctx.stream(), arguments);
+    launch(attention_key_gradient_kernel<Head>, keys.tasks.size() * heads, tile.threads,
+           sizeof(key_gradient_shared<tile>), ctx.stream(), arguments);
+  }
   launch(attention_key_sum_kernel<Head>, keys.sums.size() * heads, tile.threads, 0, ctx.stream(), arguments);
 }
 
@@ -102,6 +120,7 @@ void run(Context& ctx, ops::attention_gradient const& op) {
                                                        .value_gradient = op.value_gradient,
                                                        .output_products = {},
                                                        .partial = nullptr,
+                                                       .rows = 0,
                                                        .vectors = vectors};
   switch (detail::padded_head(size)) {
     case 32:

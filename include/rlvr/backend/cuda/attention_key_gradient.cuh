@@ -38,21 +38,20 @@ class visit_walk {
 
   [[nodiscard]] __device__ bool done() const { return visit_ == end_; }
 
-  /// Row i of the current ones.
-  template <attention_tile Tile>
-  [[nodiscard]] __device__ passing_row row(attention_gradient_arguments const& op, std::size_t key_head,
-                                           unsigned i) const {
+  /// Writes row i of the current ones.
+  __device__ void read(attention_gradient_arguments const& op, std::size_t key_head, unsigned i,
+                       passing_row& to) const {
     query_visit const visit = op.visits[visit_];
-    attention_span const span = op.spans[visit.span];
     passing_row result{{-1, 0, 0}, {0.0f, 0.0f, 0.0f}, 0u};
-    if (row_ + i >= visit.query_end * static_cast<std::int64_t>(op.heads.group)) return result;
-    result.at = tile_row::of(span, row_ + i, key_head, op.heads.group);
-    auto const row = static_cast<std::size_t>(result.at.row);
-    auto const head = static_cast<std::size_t>(result.at.head);
-    result.statistics = {op.statistics.maximum(row, head), op.statistics.inverse_normaliser(row, head),
-                         op.output_products(row, head)};
-    result.visible = clipped(result.at.sees - visit.position - offset_, Tile.rows);
-    return result;
+    if (row_ + i < visit.query_end * static_cast<std::int64_t>(op.heads.group)) {
+      result.at = tile_row::of(op.spans[visit.span], row_ + i, key_head, op.heads.group);
+      auto const row = static_cast<std::size_t>(result.at.row);
+      auto const head = static_cast<std::size_t>(result.at.head);
+      result.statistics = {op.statistics.maximum(row, head), op.statistics.inverse_normaliser(row, head),
+                           op.output_products(row, head)};
+      result.visible = clipped(result.at.sees - visit.position - offset_, static_cast<unsigned>(op.rows));
+    }
+    to = result;
   }
 
   __device__ void advance(attention_gradient_arguments const& op, unsigned columns) {
@@ -106,7 +105,7 @@ __global__ void __launch_bounds__(gradient_tile(Head).threads, gradient_tile(Hea
 
   visit_walk walk(op, task);
   unsigned now = 0;
-  if (threadIdx.x < Tile.columns) shared.passing[now][threadIdx.x] = walk.row<Tile>(op, key_head, threadIdx.x);
+  if (threadIdx.x < Tile.columns) walk.read(op, key_head, threadIdx.x, shared.passing[now][threadIdx.x]);
   load_rows<Tile, Tile.rows>(shared.key, size, op.vectors,
                              [&](unsigned i) { return key_row(op.key, key_at(i), key_head, size); });
   load_rows<Tile, Tile.rows>(shared.value, size, op.vectors,
@@ -126,7 +125,7 @@ __global__ void __launch_bounds__(gradient_tile(Head).threads, gradient_tile(Hea
                                   [&](unsigned i) { return passing[i].at.in(op.output_gradient, size); });
     walk.advance(op, Tile.columns);
     if (!walk.done() && threadIdx.x < Tile.columns)
-      shared.passing[1 - now][threadIdx.x] = walk.row<Tile>(op, key_head, threadIdx.x);
+      walk.read(op, key_head, threadIdx.x, shared.passing[1 - now][threadIdx.x]);
     __syncthreads();
     typename thread::scores scores;
     typename thread::scores gradients;
@@ -178,7 +177,7 @@ __global__ void __launch_bounds__(gradient_tile(Head).threads, gradient_tile(Hea
   std::size_t const heads = op.heads.key_value_heads;
   std::size_t const key_head = blockIdx.x % heads;
   key_sum const sum = op.sums[blockIdx.x / heads];
-  std::size_t const half = Tile.rows * size;
+  std::size_t const half = op.rows * size;
   for (std::size_t i = threadIdx.x; i < static_cast<std::size_t>(sum.key_count) * size; i += Tile.threads) {
     float key = 0.0f;
     float value = 0.0f;

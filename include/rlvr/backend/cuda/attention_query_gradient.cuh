@@ -48,6 +48,7 @@ struct attention_gradient_arguments {
   matrix_view<float> value_gradient;
   matrix_view<float> output_products;  ///< D: [queries, heads]
   float* partial;                      ///< [slots, key/value heads, 2, rows of a tile, head_size]
+  std::size_t rows;                    ///< of a tile of keys
   bool vectors;                        ///< rows can be read and written 16 bytes at a time
 };
 

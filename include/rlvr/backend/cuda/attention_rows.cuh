@@ -27,6 +27,20 @@ struct head_layout {
   }
 };
 
+/// What the forward kernels read and write.
+struct attention_forward_arguments {
+  attention_span const* spans;
+  ops::key_range const* ranges;
+  query_tile const* tiles;
+  head_layout heads;
+  matrix_view<float const> query;
+  matrix_view<float const> key;
+  matrix_view<float const> value;
+  matrix_view<float> output;
+  ops::attention_statistics statistics;
+  bool vectors;  ///< rows can be read and written 16 bytes at a time
+};
+
 /// Where a row of a block's tile lies.
 struct tile_row {
   std::int64_t row;   ///< of the query; -1: beyond the span

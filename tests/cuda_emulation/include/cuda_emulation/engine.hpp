@@ -59,7 +59,8 @@ enum class warp_operation : std::uint8_t {
   reduce_and,
   reduce_or,
   reduce_xor,
-  synchronise
+  synchronise,
+  matrix_product  ///< `value`: the address of the lane's `product_fragments` (mma.hpp)
 };
 enum class barrier_kind : std::uint8_t { plain, count, all, any };
 
