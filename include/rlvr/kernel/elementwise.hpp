@@ -59,8 +59,9 @@ RLVR_HD void rope_row(Group const& group, rope_args const& args, std::size_t row
       float const a = low[j];
       float const b = high[j];
       float const s = direction * sine[j];
-      low[j] = a * cosine[j] - b * s;
-      high[j] = b * cosine[j] + a * s;
+      float const c = cosine[j];  // once: for all that a compiler knows, the first store changes the table
+      low[j] = a * c - b * s;
+      high[j] = b * c + a * s;
     });
   }
 }
@@ -85,6 +86,12 @@ RLVR_HD void column_sums(Group const& group, matrix_view<float const> values, fl
 template <cooperative_group Group>
 RLVR_HD void copy_row(Group const& group, float const* from, float* to, std::size_t width) {
   group.for_each(width, [=](std::size_t j) { to[j] = from[j]; });
+}
+
+/// to = from, widened exactly or rounded to nearest even.
+template <cooperative_group Group, class From, class To>
+RLVR_HD void convert_row(Group const& group, From const* from, To* to, std::size_t width) {
+  group.for_each(width, [=](std::size_t j) { to[j] = static_cast<To>(static_cast<float>(from[j])); });
 }
 
 /// to += from

@@ -108,6 +108,21 @@ struct copy_rows_body {
   }
 };
 
+/// destination[i] = source[from(i)] in another storage type; a null index stands for i itself.
+template <class From, class To>
+struct convert_rows_body {
+  static constexpr std::size_t passes = 1;
+  matrix_view<From const> source;
+  std::int32_t const* from;
+  matrix_view<To> destination;
+
+  template <cooperative_group Group>
+  RLVR_HD void operator()(Group const& group, std::size_t row) const {
+    std::size_t const read = from ? static_cast<std::size_t>(from[row]) : row;
+    convert_row(group, source.row(read), destination.row(row), destination.columns);
+  }
+};
+
 /// Log-probability and entropy of the targets of a chunk of logits.
 struct token_log_prob_body {
   static constexpr std::size_t passes = 2;

@@ -68,15 +68,15 @@ template <cooperative_group Group>
     return {static_cast<std::int32_t>(count - from_end), 1.0f};
   }
   float const inverse_temperature = 1.0f / settings.temperature;
-  auto const weight = [=](std::size_t j) {
-    float const e = math::exp((logits[j] - best) * inverse_temperature);
-    return static_cast<std::int32_t>(e * 1073741824.0f + 0.5f);
+  // Of a logit that its caller has read once; 0 below the threshold.
+  auto const weight = [=](float logit, std::uint32_t least) -> std::uint64_t {
+    if (ordered_bits(logit) < least) return 0;
+    float const e = math::exp((logit - best) * inverse_temperature);
+    return static_cast<std::uint64_t>(static_cast<std::int32_t>(e * 1073741824.0f + 0.5f));
   };
   std::uint32_t threshold = 0;
   auto const kept_weight = [&](std::uint32_t least) {
-    return group.sum(count, [=](std::size_t j) {
-      return static_cast<std::uint64_t>(ordered_bits(logits[j]) >= least ? weight(j) : 0);
-    });
+    return group.sum(count, [=](std::size_t j) { return weight(logits[j], least); });
   };
   bool filtered = false;
   if (settings.top_k > 0 && static_cast<std::size_t>(settings.top_k) < count) {
@@ -113,9 +113,7 @@ template <cooperative_group Group>
   std::size_t length = count;
   while (length > 1) {
     std::size_t const left = length / 2;
-    std::uint64_t const mass = group.sum(left, [=](std::size_t j) {
-      return static_cast<std::uint64_t>(ordered_bits(logits[first + j]) >= threshold ? weight(first + j) : 0);
-    });
+    std::uint64_t const mass = group.sum(left, [=](std::size_t j) { return weight(logits[first + j], threshold); });
     if (mass > remaining) {
       length = left;
     } else {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <rlvr/core/model_config.hpp>
+#include <rlvr/core/replay_key.hpp>
 #include <rlvr/core/tensor.hpp>
 
 #include <cstddef>
@@ -60,6 +61,14 @@ struct layer_activations {
     activated.resize(rows, inner);
   }
 
+  void fingerprint(replay_key& key) const {
+    for (auto const* m :
+         {&attention_input, &query_raw, &key_raw, &query_normed, &key_normed, &value, &attention_maximum,
+          &attention_inverse_normaliser, &attended, &middle, &mlp_input, &gate, &up, &activated})
+      key.add(*m);
+    for (auto const* b : {&attention_inverse_rms, &query_inverse_rms, &key_inverse_rms, &mlp_inverse_rms}) key.add(*b);
+  }
+
   /// Queries as attention sees them.
   [[nodiscard]] matrix_view<float> query() const { return normed_heads ? query_normed.view() : query_raw.view(); }
   [[nodiscard]] matrix_view<float> key() const { return normed_heads ? key_normed.view() : key_raw.view(); }
@@ -91,6 +100,11 @@ struct layer_gradients {
       query_raw.resize(rows, attention);
       key_raw.resize(rows, key_value);
     }
+  }
+
+  void fingerprint(replay_key& words) const {
+    for (auto const* m : {&residual, &branch, &activated, &attended, &query, &key, &value, &query_raw, &key_raw})
+      words.add(*m);
   }
 };
 

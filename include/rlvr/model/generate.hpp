@@ -11,6 +11,7 @@
 #include <rlvr/core/error.hpp>
 #include <rlvr/core/random.hpp>
 #include <rlvr/model/kv_cache.hpp>
+#include <rlvr/model/step_input.hpp>
 #include <rlvr/model/transformer.hpp>
 #include <rlvr/ops/linear.hpp>
 #include <rlvr/ops/sample_tokens.hpp>
@@ -67,7 +68,7 @@ class generation {
  public:
   using memory = typename Context::memory;
 
-  generation(Context& context, transformer<Context>& runner, parameters<memory> const& weights,
+  generation(Context& context, transformer<Context>& runner, model_weights const& weights,
              std::span<std::int32_t const> prefix, std::span<generation_prompt const> prompts,
              generation_options const& options)
       : context_(context),
@@ -167,13 +168,18 @@ class generation {
     }
   }
 
-  /// Runs the pushed tokens and forgets them.
-  matrix_view<float const> extend(ops::attention_plan const& plan) {
-    matrix_view<float const> const states = runner_.extend(weights_, tokens_, positions_, token_rows_, plan, cache_);
+  /// Loads the pushed tokens and forgets them.
+  void load(ops::attention_plan const& plan) {
+    runner_.load(weights_.config(), tokens_, positions_, token_rows_, plan, cache_);
     tokens_.clear();
     positions_.clear();
     token_rows_.clear();
-    return states;
+  }
+
+  /// Runs the pushed tokens and forgets them.
+  matrix_view<float const> extend(ops::attention_plan const& plan) {
+    load(plan);
+    return runner_.run_extend(weights_, cache_);
   }
 
   /// The ranges that a response of this prompt attends to, root first.
@@ -228,7 +234,8 @@ class generation {
            states.columns);
   }
 
-  /// One token for every active sequence; the first `continuing` of them have tokens already.
+  /// One token for every active sequence; the first `continuing` of them have tokens already.  All of it on the device
+  /// is one replayable run.
   void decode(std::size_t continuing) {
     auto const hidden_size = static_cast<std::size_t>(weights_.config().hidden_size);
     std::size_t const count = active_.size();
@@ -244,44 +251,76 @@ class generation {
         push_tokens(std::span(sequence.tokens).last(1), prefix_.count + state.rows.count + done - 1,
                     active_[i].rows.begin + done - 1);
       }
-      matrix_view<float const> const states = extend(plan);
-      execute(context_, ops::copy_rows{.source = states, .destination = hidden_.first_rows(continuing)});
+      load(plan);
     }
-    if (count > continuing) {
-      row_index_.resize(count - continuing);
-      for (std::size_t i = continuing; i < count; ++i)
-        row_index_[i - continuing] = static_cast<std::int32_t>(results_[active_[i].result].prompt);
-      execute(context_, ops::gather_rows{.source = prompt_hidden_.view(),
-                                         .index = context_.visible(std::span<std::int32_t const>(row_index_)),
-                                         .output = hidden_.view().middle_rows(continuing, count - continuing)});
-    }
-    sample(count);
+    host_row_index_.clear();
+    for (std::size_t i = continuing; i < count; ++i)
+      host_row_index_.push_back(static_cast<std::int32_t>(results_[active_[i].result].prompt));
+    row_index_.load(context_, host_row_index_);
+    load_sampling(count);
+    context_.replayable(step_key(continuing), [&] {
+      if (continuing > 0)
+        execute(context_, ops::copy_rows{.source = runner_.run_extend(weights_, cache_),
+                                         .destination = hidden_.first_rows(continuing)});
+      if (count > continuing)
+        execute(context_, ops::gather_rows{.source = prompt_hidden_.view(),
+                                           .index = row_index_.data(),
+                                           .output = hidden_.view().middle_rows(continuing, count - continuing)});
+      run_sampling(count);
+    });
+    collect(count);
     retire();
   }
 
-  void sample(std::size_t count) {
+  /// What the run of a step has baked in.
+  [[nodiscard]] replay_key step_key(std::size_t continuing) const {
+    replay_key key;
+    key.add_type<generation>();
+    key.add(continuing);
+    if (continuing > 0) runner_.fingerprint(key, weights_);
+    key.add(weights_.views().head.data);
+    key.add(weights_.views().head.type);
+    key.add(weights_.views().head.rows);
+    cache_.fingerprint(key);
+    row_index_.fingerprint(key);
+    keys_.fingerprint(key);
+    for (auto const* block : {&prompt_hidden_, &hidden_, &logits_, &drawn_}) key.add(*block);
+    key.add(ids_);
+    key.add_bytes(options_.sampling);
+    return key;
+  }
+
+  void load_sampling(std::size_t count) {
     logits_.resize(count, weights_.views().head.rows);
+    host_keys_.clear();
+    for (active_sequence const& active : active_) {
+      generated_sequence const& sequence = results_[active.result];
+      host_keys_.push_back({.seed = options_.seed,
+                            .step = options_.step,
+                            .prompt = prompts_[sequence.prompt].id,
+                            .sample = sequence.sample,
+                            .position = static_cast<std::uint32_t>(sequence.tokens.size())});
+    }
+    keys_.load(context_, host_keys_);
+    ids_.reserve(count);
+    drawn_.resize(3, count);
+  }
+
+  void run_sampling(std::size_t count) {
     execute(context_,
             ops::linear_forward{
                 .input = hidden_.first_rows(count), .weight = weights_.views().head, .output = logits_.view()});
-    keys_.clear();
-    for (active_sequence const& active : active_) {
-      generated_sequence const& sequence = results_[active.result];
-      keys_.push_back({.seed = options_.seed,
-                       .step = options_.step,
-                       .prompt = prompts_[sequence.prompt].id,
-                       .sample = sequence.sample,
-                       .position = static_cast<std::uint32_t>(sequence.tokens.size())});
-    }
-    ids_.reserve(count);
-    drawn_.resize(3, count);
     execute(context_, ops::sample_tokens{.logits = logits_.view(),
                                          .settings = options_.sampling,
-                                         .key = context_.visible(std::span<sample_key const>(keys_)),
+                                         .key = keys_.data(),
                                          .id = ids_.data(),
                                          .log_prob = drawn_.view().row(0),
                                          .entropy = drawn_.view().row(1),
                                          .kept_mass = drawn_.view().row(2)});
+  }
+
+  /// Appends what was drawn to the sequences.
+  void collect(std::size_t count) {
     host_ids_.resize(count);
     host_drawn_.resize(3 * count);
     context_.download(host_ids_.data(), ids_.data(), count);
@@ -312,7 +351,7 @@ class generation {
 
   Context& context_;
   transformer<Context>& runner_;
-  parameters<memory> const& weights_;
+  model_weights weights_;
   std::span<generation_prompt const> prompts_;
   generation_options const& options_;
   ops::key_range prefix_;
@@ -322,9 +361,11 @@ class generation {
   std::vector<generated_sequence> results_;
   std::size_t next_waiting_ = 0;
   std::vector<active_sequence> active_;
-  std::vector<std::int32_t> tokens_, positions_, token_rows_, row_index_;
+  std::vector<std::int32_t> tokens_, positions_, token_rows_, host_row_index_;
+  step_input<std::int32_t, Context> row_index_;
   std::vector<ops::key_range> ancestors_;
-  std::vector<sample_key> keys_;
+  std::vector<sample_key> host_keys_;
+  step_input<sample_key, Context> keys_;
   matrix<float, memory> prefix_hidden_, prompt_hidden_, hidden_, logits_, drawn_;
   buffer<std::int32_t, memory> ids_;
   std::vector<std::int32_t> host_ids_;
@@ -339,7 +380,7 @@ class generation {
 /// @throws argument_error for an empty prompt, a sequence beyond the model's positions or the cache
 template <class Context>
 [[nodiscard]] std::vector<generated_sequence> generate(Context& context, transformer<Context>& runner,
-                                                       parameters<typename Context::memory> const& weights,
+                                                       model_weights const& weights,
                                                        std::span<std::int32_t const> prefix,
                                                        std::span<generation_prompt const> prompts,
                                                        generation_options const& options) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <rlvr/core/model_config.hpp>
+#include <rlvr/core/replay_key.hpp>
 #include <rlvr/core/tensor.hpp>
 #include <rlvr/ops/attention.hpp>
 
@@ -72,6 +73,10 @@ class kv_cache {
         storage_(checked_multiply(checked_multiply(2 * layers_, rows_), width_)) {}
 
   [[nodiscard]] std::int64_t rows() const noexcept { return static_cast<std::int64_t>(rows_); }
+  void fingerprint(replay_key& key) const {
+    key.add(storage_);
+    key.add(rows_);
+  }
   [[nodiscard]] matrix_view<float> keys(std::size_t layer) const { return block(2 * layer); }
   [[nodiscard]] matrix_view<float> values(std::size_t layer) const { return block(2 * layer + 1); }
 

@@ -2,18 +2,28 @@
 /// @file
 /// The weights: one flat arena and named views into it.  Gradients and the optimiser's moments are arenas of the same
 /// layout, so that a step of the optimiser is one pass over four flat arrays.  Names and shapes are Hugging Face's.
+///
+/// `parameters` owns them in float.  `bf16_parameters` adds a bfloat16 copy of the same layout, from which products
+/// take their weights while norms and biases stay float; the optimiser steps the float master copy (mixed precision,
+/// Micikevicius et al., arXiv 1710.03740).  A forward pass takes either, as `model_weights`.
 #pragma once
 
+#include <rlvr/core/dtype.hpp>
 #include <rlvr/core/error.hpp>
 #include <rlvr/core/math.hpp>
 #include <rlvr/core/model_config.hpp>
 #include <rlvr/core/random.hpp>
 #include <rlvr/core/tensor.hpp>
+#include <rlvr/core/tensor_view.hpp>
+#include <rlvr/core/weight_view.hpp>
+#include <rlvr/ops/execute.hpp>
+#include <rlvr/ops/rows.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <numbers>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,26 +46,35 @@ struct parameter_info {
 };
 
 /// The weights of one decoder layer; a null pointer or an empty matrix is a part that the family lacks.
-struct layer_parameters {
-  float* input_norm = nullptr;
-  matrix_view<float> query, key, value, output;
-  float* query_bias = nullptr;
-  float* key_bias = nullptr;
-  float* value_bias = nullptr;
-  float* output_bias = nullptr;
-  float* query_norm = nullptr;
-  float* key_norm = nullptr;
-  float* post_attention_norm = nullptr;
-  matrix_view<float> gate, up, down;
+template <class Matrix, class Vector>
+struct basic_layer_parameters {
+  Vector input_norm = nullptr;
+  Matrix query, key, value, output;
+  Vector query_bias = nullptr;
+  Vector key_bias = nullptr;
+  Vector value_bias = nullptr;
+  Vector output_bias = nullptr;
+  Vector query_norm = nullptr;
+  Vector key_norm = nullptr;
+  Vector post_attention_norm = nullptr;
+  Matrix gate, up, down;
 };
 
 /// All weights of the model, as views.
-struct parameter_views {
-  matrix_view<float> embedding;
-  std::vector<layer_parameters> layers;
-  float* final_norm = nullptr;
-  matrix_view<float> head;  ///< the embedding where they are tied
+template <class Matrix, class Vector>
+struct basic_parameter_views {
+  Matrix embedding;
+  std::vector<basic_layer_parameters<Matrix, Vector>> layers;
+  Vector final_norm = nullptr;
+  Matrix head;  ///< the embedding where they are tied
 };
+
+/// Floats to write: weights and gradients.
+using parameter_views = basic_parameter_views<matrix_view<float>, float*>;
+using layer_parameters = basic_layer_parameters<matrix_view<float>, float*>;
+/// To read, matrices in float or bfloat16.
+using weight_views = basic_parameter_views<weight_view, float const*>;
+using layer_weights = basic_layer_parameters<weight_view, float const*>;
 
 /// Where each tensor of a configuration lies.
 class parameter_layout {
@@ -97,17 +116,26 @@ class parameter_layout {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
   /// Views into an arena of `size()` elements.
-  [[nodiscard]] parameter_views views(float* arena) const {
+  [[nodiscard]] parameter_views views(float* arena) const { return views_into<parameter_views>(arena, arena); }
+  /// The same, to read: matrices from `matrices`, norms and biases from `vectors`.
+  template <weight_element Weight>
+  [[nodiscard]] weight_views weights(Weight const* matrices, float const* vectors) const {
+    return views_into<weight_views>(matrices, vectors);
+  }
+
+ private:
+  template <class Views, class Weight, class Element>
+  [[nodiscard]] Views views_into(Weight* matrices, Element* vectors) const {
     std::size_t next = 0;
-    auto const vector = [&]() { return arena + tensors_[next++].offset; };
+    auto const vector = [&]() { return vectors + tensors_[next++].offset; };
     auto const weight = [&]() {
       parameter_info const& info = tensors_[next++];
-      return matrix_view<float>{arena + info.offset, info.shape[0], info.shape[1]};
+      return matrix_view<Weight>(matrices + info.offset, info.shape[0], info.shape[1]);
     };
-    parameter_views result;
+    Views result;
     result.embedding = weight();
     result.layers.resize(static_cast<std::size_t>(config_.num_hidden_layers));
-    for (layer_parameters& layer : result.layers) {
+    for (auto& layer : result.layers) {
       layer.input_norm = vector();
       layer.query = weight();
       if (config_.qkv_bias) layer.query_bias = vector();
@@ -130,8 +158,6 @@ class parameter_layout {
     result.head = config_.tie_word_embeddings ? result.embedding : weight();
     return result;
   }
-
- private:
   void add(std::string name, std::vector<std::size_t> shape) {
     std::size_t const count = element_count(shape);
     tensors_.push_back({std::move(name), std::move(shape), size_});
@@ -147,12 +173,28 @@ class parameter_layout {
   std::size_t size_ = 0;
 };
 
+/// What a forward pass reads, whoever owns it: valid as long as the owner stays where it is.
+class model_weights {
+ public:
+  model_weights(model_config const& config, weight_views const& views) : config_(&config), views_(&views) {}
+
+  [[nodiscard]] model_config const& config() const noexcept { return *config_; }
+  [[nodiscard]] weight_views const& views() const noexcept { return *views_; }
+
+ private:
+  model_config const* config_;
+  weight_views const* views_;
+};
+
 /// Weights in the memory of a backend.
 template <class Memory>
 class parameters {
  public:
   explicit parameters(model_config const& config)
-      : layout_(config), arena_(layout_.size()), views_(layout_.views(arena_.data())) {}
+      : layout_(config),
+        arena_(layout_.size()),
+        views_(layout_.views(arena_.data())),
+        weights_(layout_.weights(arena_.data(), arena_.data())) {}
 
   [[nodiscard]] model_config const& config() const noexcept { return layout_.config(); }
   [[nodiscard]] parameter_layout const& layout() const noexcept { return layout_; }
@@ -162,11 +204,44 @@ class parameters {
   [[nodiscard]] std::span<float> values(parameter_info const& info) const {
     return arena_.span().subspan(info.offset, info.size());
   }
+  /// To run the model with.
+  operator model_weights() const { return {config(), weights_}; }
 
  private:
   parameter_layout layout_;
   buffer<float, Memory> arena_;
   parameter_views views_;
+  weight_views weights_;
+};
+
+/// The bfloat16 copy of weights whose master copy is float; `refresh` after the master has changed, unless the step of
+/// the optimiser has written the copy as well.
+template <class Memory>
+class bf16_parameters {
+ public:
+  /// The copy is zero until `refresh`.  @param master  must outlive the copy
+  explicit bf16_parameters(parameters<Memory> const& master)
+      : config_(master.config()),
+        master_(master.arena()),
+        arena_(master.layout().size()),
+        weights_(master.layout().weights(arena_.data(), master.arena().data())) {}
+
+  [[nodiscard]] model_config const& config() const noexcept { return config_; }
+  /// In the master's layout; places of norms and biases are not read.
+  [[nodiscard]] std::span<bf16> arena() const noexcept { return arena_.span(); }
+  /// Rounds the master copy to nearest even.
+  template <class Context>
+  void refresh(Context& context) const {
+    execute(context, ops::round_to_bfloat16{.source = master_, .destination = arena_.span()});
+  }
+  /// To run the model with.
+  operator model_weights() const { return {config_, weights_}; }
+
+ private:
+  model_config config_;
+  std::span<float const> master_;
+  buffer<bf16, Memory> arena_;
+  weight_views weights_;
 };
 
 /// Initial weights for training from scratch: normal with standard deviation `deviation`, the two projections that

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <rlvr/core/model_config.hpp>
+#include <rlvr/core/replay_key.hpp>
 #include <rlvr/core/tensor.hpp>
 
 #include <cmath>
@@ -69,6 +70,10 @@ class rope_table {
     context.upload(sine_.view().data, sine.data(), sine.size());
   }
 
+  void fingerprint(replay_key& key) const {
+    key.add(cosine_);
+    key.add(sine_);
+  }
   [[nodiscard]] matrix_view<float const> cosine() const { return cosine_.view(); }
   [[nodiscard]] matrix_view<float const> sine() const { return sine_.view(); }
 

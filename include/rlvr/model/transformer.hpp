@@ -10,11 +10,14 @@
 #pragma once
 
 #include <rlvr/core/model_config.hpp>
+#include <rlvr/core/tensor_view.hpp>
+#include <rlvr/core/weight_view.hpp>
 #include <rlvr/model/activations.hpp>
 #include <rlvr/model/kv_cache.hpp>
 #include <rlvr/model/parameters.hpp>
 #include <rlvr/model/prefix_tree.hpp>
 #include <rlvr/model/rope_table.hpp>
+#include <rlvr/model/step_input.hpp>
 #include <rlvr/ops/attention.hpp>
 #include <rlvr/ops/execute.hpp>
 #include <rlvr/ops/linear.hpp>
@@ -46,25 +49,41 @@ class transformer {
   /// Training forward pass over a packed prefix tree.
   /// @return hidden states after the final norm, [tree.size(), hidden_size]; valid until the next call
   /// @throws argument_error if a token id is outside the vocabulary
-  matrix_view<float const> forward(parameters<memory> const& weights, prefix_tree const& tree) {
-    model_config const& config = weights.config();
+  matrix_view<float const> forward(model_weights const& weights, prefix_tree const& tree) {
+    load(weights.config(), tree);
+    return run_forward(weights);
+  }
+
+  /// The host's half of `forward`: makes room and brings tokens, positions and the plan to the device.
+  /// @throws argument_error if a token id is outside the vocabulary
+  void load(model_config const& config, prefix_tree const& tree) {
     check_tokens(config, tree.tokens());
     rows_ = tree.size();
     plan_ = tree.plan();
-    tokens_.assign(tree.tokens().begin(), tree.tokens().end());
-    positions_.assign(tree.positions().begin(), tree.positions().end());
+    tokens_.load(*context_, tree.tokens());
+    positions_.load(*context_, tree.positions());
+    context_->load_plan(plan_, rows_);
     rope_.require(*context_, config, tree.longest_sequence());
     auto const layers = static_cast<std::size_t>(config.num_hidden_layers);
     residual_.resize(layers + 1);
     for (auto& x : residual_) x.resize(rows_, static_cast<std::size_t>(config.hidden_size));
     kept_.resize(policy_ == activation_policy::keep_all ? layers : math::min<std::size_t>(layers, 1));
     for (auto& kept : kept_) kept.resize(config, rows_);
-    execute(*context_, ops::gather_rows{.source = weights.views().embedding,
-                                        .index = context_->visible(std::span<std::int32_t const>(tokens_)),
-                                        .output = residual_[0].view()});
-    for (std::size_t i = 0; i < layers; ++i) run_layer(weights, i, nullptr);
     final_.resize(rows_, static_cast<std::size_t>(config.hidden_size));
     final_inverse_rms_.reserve(rows_);
+  }
+
+  /// Makes room for `run_backward`.
+  void load_backward(model_config const& config) { gradient_.resize(config, rows_); }
+
+  /// The device's half of `forward`: ops alone.  @pre load
+  matrix_view<float const> run_forward(model_weights const& weights) {
+    model_config const& config = weights.config();
+    auto const layers = static_cast<std::size_t>(config.num_hidden_layers);
+    execute(
+        *context_,
+        ops::gather_rows{.source = weights.views().embedding, .index = tokens_.data(), .output = residual_[0].view()});
+    for (std::size_t i = 0; i < layers; ++i) run_layer(weights, i, nullptr);
     execute(*context_, ops::rms_norm{{.input = residual_[layers].view(),
                                       .weight = weights.views().final_norm,
                                       .output = final_.view(),
@@ -76,11 +95,17 @@ class transformer {
   /// Backward pass of the last `forward`.
   /// @param hidden_gradient  [rows, hidden_size], with respect to what `forward` returned
   /// @param gradients        added to
-  void backward(parameters<memory> const& weights, matrix_view<float const> hidden_gradient,
+  void backward(model_weights const& weights, matrix_view<float const> hidden_gradient,
                 parameter_views const& gradients) {
+    load_backward(weights.config());
+    run_backward(weights, hidden_gradient, gradients);
+  }
+
+  /// The device's half of `backward`.  @pre load_backward
+  void run_backward(model_weights const& weights, matrix_view<float const> hidden_gradient,
+                    parameter_views const& gradients) {
     model_config const& config = weights.config();
     auto const layers = static_cast<std::size_t>(config.num_hidden_layers);
-    gradient_.resize(config, rows_);
     execute(*context_, ops::rms_norm_gradient{{.input = residual_[layers].view(),
                                                .weight = weights.views().final_norm,
                                                .inverse_rms = final_inverse_rms_.data(),
@@ -92,9 +117,9 @@ class transformer {
       if (policy_ == activation_policy::recompute) run_layer(weights, i, nullptr);
       run_layer_backward(weights, i, gradients.layers[i]);
     }
-    execute(*context_, ops::scatter_add_rows{.source = gradient_.residual.view(),
-                                             .index = context_->visible(std::span<std::int32_t const>(tokens_)),
-                                             .destination = gradients.embedding});
+    execute(*context_,
+            ops::scatter_add_rows{
+                .source = gradient_.residual.view(), .index = tokens_.data(), .destination = gradients.embedding});
   }
 
   /// Inference forward pass of new tokens whose past lies in a cache; their keys and values join it.
@@ -102,34 +127,75 @@ class transformer {
   /// @param cache_rows         where each token's key and value go
   /// @param plan               ranges are rows of the cache
   /// @return hidden states after the final norm; valid until the next call
-  matrix_view<float const> extend(parameters<memory> const& weights, std::span<std::int32_t const> tokens,
+  matrix_view<float const> extend(model_weights const& weights, std::span<std::int32_t const> tokens,
                                   std::span<std::int32_t const> positions, std::span<std::int32_t const> cache_rows,
                                   ops::attention_plan const& plan, kv_cache<memory>& cache) {
-    model_config const& config = weights.config();
+    load(weights.config(), tokens, positions, cache_rows, plan, cache);
+    return run_extend(weights, cache);
+  }
+
+  /// The host's half of `extend`.
+  void load(model_config const& config, std::span<std::int32_t const> tokens, std::span<std::int32_t const> positions,
+            std::span<std::int32_t const> cache_rows, ops::attention_plan const& plan, kv_cache<memory> const& cache) {
     check_tokens(config, tokens);
     rows_ = tokens.size();
     plan_ = plan;
-    tokens_.assign(tokens.begin(), tokens.end());
-    positions_.assign(positions.begin(), positions.end());
-    cache_rows_.assign(cache_rows.begin(), cache_rows.end());
+    tokens_.load(*context_, tokens);
+    positions_.load(*context_, positions);
+    cache_rows_.load(*context_, cache_rows);
+    context_->load_plan(plan_, static_cast<std::size_t>(cache.rows()));
     std::int32_t longest = 0;
     for (std::int32_t const position : positions) longest = math::max(longest, position + 1);
     rope_.require(*context_, config, static_cast<std::size_t>(longest));
-    residual_.resize(1);
+    if (residual_.empty()) residual_.resize(1);  // a training pass's stay
     residual_[0].resize(rows_, static_cast<std::size_t>(config.hidden_size));
-    kept_.resize(1);
+    if (kept_.empty()) kept_.resize(1);
     kept_[0].resize(config, rows_);
-    execute(*context_, ops::gather_rows{.source = weights.views().embedding,
-                                        .index = context_->visible(std::span<std::int32_t const>(tokens_)),
-                                        .output = residual_[0].view()});
-    for (std::size_t i = 0; i < static_cast<std::size_t>(config.num_hidden_layers); ++i) run_layer(weights, i, &cache);
     final_.resize(rows_, static_cast<std::size_t>(config.hidden_size));
+  }
+
+  /// The device's half of `extend`: ops alone.  @pre load
+  matrix_view<float const> run_extend(model_weights const& weights, kv_cache<memory>& cache) {
+    model_config const& config = weights.config();
+    execute(
+        *context_,
+        ops::gather_rows{.source = weights.views().embedding, .index = tokens_.data(), .output = residual_[0].view()});
+    for (std::size_t i = 0; i < static_cast<std::size_t>(config.num_hidden_layers); ++i) run_layer(weights, i, &cache);
     execute(*context_, ops::rms_norm{{.input = residual_[0].view(),
                                       .weight = weights.views().final_norm,
                                       .output = final_.view(),
                                       .inverse_rms = nullptr,
                                       .epsilon = static_cast<float>(config.rms_norm_eps)}});
     return final_.view();
+  }
+
+  /// Adds what a captured `run_...` has baked in.
+  void fingerprint(replay_key& key, model_weights const& weights) const {
+    model_config const& config = weights.config();
+    for (auto const size : {config.num_attention_heads, config.num_key_value_heads, config.head_dim}) key.add(size);
+    key.add_bytes(config.rms_norm_eps);
+    key.add(policy_);
+    key.add(weights.views().embedding.data);
+    key.add(weights.views().embedding.type);
+    key.add(weights.views().embedding.rows);
+    key.add(static_cast<void const*>(weights.views().final_norm));
+    key.add(weights.views().head.data);
+    for (auto const& layer : weights.views().layers) {
+      key.add(layer.query.data);
+      key.add(static_cast<void const*>(layer.query_bias));
+      key.add(static_cast<void const*>(layer.input_norm));
+      key.add(layer.down.data);
+    }
+    key.add(rows_);
+    tokens_.fingerprint(key);
+    positions_.fingerprint(key);
+    cache_rows_.fingerprint(key);
+    rope_.fingerprint(key);
+    for (auto const& x : residual_) key.add(x);
+    for (auto const& kept : kept_) kept.fingerprint(key);
+    key.add(final_);
+    key.add(final_inverse_rms_);
+    gradient_.fingerprint(key);
   }
 
  private:
@@ -147,12 +213,11 @@ class transformer {
             .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.head_dim)))};
   }
 
-  /// A projection with its bias.
-  void project(matrix_view<float const> input, matrix_view<float const> weight, float const* bias,
-               matrix_view<float> output, bool accumulate = false) {
-    execute(*context_,
-            ops::linear_forward{.input = input, .weight = weight, .output = output, .accumulate = accumulate});
-    if (bias) execute(*context_, ops::add_bias{.values = output, .bias = bias});
+  /// A projection with its bias, added to the residual stream where there is one.
+  void project(matrix_view<float const> input, weight_view weight, float const* bias, matrix_view<float> output,
+               matrix_view<float const> residual = {}) {
+    execute(*context_, ops::linear_forward{
+                           .input = input, .weight = weight, .output = output, .bias = bias, .residual = residual});
   }
 
   /// Rows of heads: [rows * heads, head_size].
@@ -162,7 +227,7 @@ class transformer {
 
   void rotate(matrix_view<float> values, float direction) {
     execute(*context_, ops::rope{{.values = values,
-                                  .position = context_->visible(std::span<std::int32_t const>(positions_)),
+                                  .position = positions_.data(),
                                   .cosine = rope_.cosine(),
                                   .sine = rope_.sine(),
                                   .direction = direction}});
@@ -182,10 +247,10 @@ class transformer {
   }
 
   /// residual_[i] -> residual_[i + 1]; with a cache residual_[0] is updated in place.
-  void run_layer(parameters<memory> const& weights, std::size_t i, kv_cache<memory>* cache) {
+  void run_layer(model_weights const& weights, std::size_t i, kv_cache<memory>* cache) {
     model_config const& config = weights.config();
-    layer_parameters const& layer = weights.views().layers[i];
-    layer_activations<memory>& kept = kept_[kept_.size() == 1 ? 0 : i];
+    layer_weights const& layer = weights.views().layers[i];
+    layer_activations<memory>& kept = kept_[cache || kept_.size() == 1 ? 0 : i];
     matrix_view<float> const x = cache ? residual_[0].view() : residual_[i].view();
     matrix_view<float> const y = cache ? residual_[0].view() : residual_[i + 1].view();
     matrix_view<float> const middle = cache ? residual_[0].view() : kept.middle.view();
@@ -202,14 +267,13 @@ class transformer {
     prepare_heads(config, kept.query_raw.view(), layer.query_norm, kept.query(), kept.query_inverse_rms.data());
     prepare_heads(config, kept.key_raw.view(), layer.key_norm, kept.key(), kept.key_inverse_rms.data());
     if (cache) {
-      std::int32_t const* const rows = context_->visible(std::span<std::int32_t const>(cache_rows_));
+      std::int32_t const* const rows = cache_rows_.data();
       execute(*context_, ops::scatter_rows{.source = kept.key(), .index = rows, .destination = cache->keys(i)});
       execute(*context_,
               ops::scatter_rows{.source = kept.value.view(), .index = rows, .destination = cache->values(i)});
     }
     execute(*context_, attention(config, kept, cache, i));
-    if (!cache) execute(*context_, ops::copy_rows{.source = x, .destination = middle});
-    project(kept.attended.view(), layer.output, layer.output_bias, middle, true);
+    project(kept.attended.view(), layer.output, layer.output_bias, middle, x);
 
     execute(*context_, ops::rms_norm{{.input = middle,
                                       .weight = layer.post_attention_norm,
@@ -219,8 +283,7 @@ class transformer {
     project(kept.mlp_input.view(), layer.gate, nullptr, kept.gate.view());
     project(kept.mlp_input.view(), layer.up, nullptr, kept.up.view());
     execute(*context_, ops::swiglu{.gate = kept.gate.view(), .up = kept.up.view(), .out = kept.activated.view()});
-    if (!cache) execute(*context_, ops::copy_rows{.source = middle, .destination = y});
-    project(kept.activated.view(), layer.down, nullptr, y, true);
+    project(kept.activated.view(), layer.down, nullptr, y, middle);
   }
 
   [[nodiscard]] ops::attention_forward attention(model_config const& config, layer_activations<memory>& kept,
@@ -235,9 +298,9 @@ class transformer {
   }
 
   /// gradient_.residual holds d y on entry and d x on return.
-  void run_layer_backward(parameters<memory> const& weights, std::size_t i, layer_parameters const& gradients) {
+  void run_layer_backward(model_weights const& weights, std::size_t i, layer_parameters const& gradients) {
     model_config const& config = weights.config();
-    layer_parameters const& layer = weights.views().layers[i];
+    layer_weights const& layer = weights.views().layers[i];
     layer_activations<memory>& kept = kept_[kept_.size() == 1 ? 0 : i];
     auto const head_size = static_cast<std::size_t>(config.head_dim);
     matrix_view<float> const dx = gradient_.residual.view();
@@ -295,11 +358,12 @@ class transformer {
                   gradients.input_norm);
   }
 
-  void linear_backward(matrix_view<float const> output_gradient, matrix_view<float const> input,
-                       matrix_view<float const> weight, matrix_view<float> weight_gradient,
-                       matrix_view<float> input_gradient, bool accumulate) {
-    execute(*context_, ops::linear_weight_gradient{
-                           .output_gradient = output_gradient, .input = input, .weight_gradient = weight_gradient});
+  void linear_backward(matrix_view<float const> output_gradient, matrix_view<float const> input, weight_view weight,
+                       matrix_view<float> weight_gradient, matrix_view<float> input_gradient, bool accumulate) {
+    execute(*context_, ops::linear_weight_gradient{.output_gradient = output_gradient,
+                                                   .input = input,
+                                                   .weight_gradient = weight_gradient,
+                                                   .operands = weight.type});
     execute(*context_, ops::linear_input_gradient{.output_gradient = output_gradient,
                                                   .weight = weight,
                                                   .input_gradient = input_gradient,
@@ -335,9 +399,9 @@ class transformer {
   rope_table<Context> rope_;
   std::size_t rows_ = 0;
   ops::attention_plan plan_;
-  std::vector<std::int32_t> tokens_;
-  std::vector<std::int32_t> positions_;
-  std::vector<std::int32_t> cache_rows_;
+  step_input<std::int32_t, Context> tokens_;
+  step_input<std::int32_t, Context> positions_;
+  step_input<std::int32_t, Context> cache_rows_;
   std::vector<matrix<float, memory>> residual_;  ///< inputs of the layers, and the output of the last
   std::vector<layer_activations<memory>> kept_;
   matrix<float, memory> final_;

@@ -12,6 +12,7 @@
 
 #include <rlvr/core/shape.hpp>
 #include <rlvr/core/tensor_view.hpp>
+#include <rlvr/core/weight_view.hpp>
 #include <rlvr/kernel/token_loss.hpp>
 
 #include <cstddef>
@@ -24,7 +25,7 @@ namespace ops {
 /// Hidden states and the head they meet.
 struct linear_head {
   matrix_view<float const> hidden;  ///< [rows, width], after the final norm
-  matrix_view<float const> weight;  ///< [vocabulary, width]
+  weight_view weight;               ///< [vocabulary, width]
   float temperature = 1.0f;         ///< logits are divided by it before the softmax
   std::size_t chunk_rows = 128;     ///< rows whose logits exist at one time
 

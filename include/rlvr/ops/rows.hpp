@@ -3,12 +3,16 @@
 /// Row-wise ops of a transformer.  Each names its body in kernel/, where the formula stands.
 #pragma once
 
+#include <rlvr/core/dtype.hpp>
 #include <rlvr/core/shape.hpp>
 #include <rlvr/core/tensor_view.hpp>
+#include <rlvr/core/weight_view.hpp>
 #include <rlvr/kernel/elementwise.hpp>
 #include <rlvr/kernel/rms_norm.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 RLVR_NAMESPACE_BEGIN
@@ -105,9 +109,9 @@ struct copy_rows {
   }
 };
 
-/// output[i] = source[index[i]]
+/// output[i] = source[index[i]]; the source may be an embedding in bfloat16
 struct gather_rows {
-  matrix_view<float const> source;
+  weight_view source;
   std::int32_t const* index;
   matrix_view<float> output;
   void validate() const { require_extent("gather_rows: columns", output.columns, source.columns); }
@@ -128,6 +132,13 @@ struct scatter_add_rows {
   std::int32_t const* index;
   matrix_view<float> destination;
   void validate() const { require_extent("scatter_add_rows: columns", destination.columns, source.columns); }
+};
+
+/// destination = source, rounded to nearest even: weights in bfloat16 from their master copy
+struct round_to_bfloat16 {
+  std::span<float const> source;
+  std::span<bf16> destination;
+  void validate() const { require_extent("round_to_bfloat16: elements", destination.size(), source.size()); }
 };
 
 }  // namespace ops

@@ -66,7 +66,8 @@ void run(Context& context, linear_policy_loss<Objective> const& op) {
                                            .input_gradient = op.hidden_gradient.middle_rows(first, logits.rows)});
     execute(context, linear_weight_gradient{.output_gradient = logits,
                                             .input = op.head.hidden.middle_rows(first, logits.rows),
-                                            .weight_gradient = op.weight_gradient});
+                                            .weight_gradient = op.weight_gradient,
+                                            .operands = op.head.weight.type});
   });
 }
 

@@ -54,8 +54,27 @@ void run(Context& context, copy_rows const& op) {
 
 template <runs_rows Context>
 void run(Context& context, gather_rows const& op) {
-  context.for_each_row(op.output.rows, op.output.columns,
-                       kernel::copy_rows_body{op.source, op.index, op.output, nullptr});
+  if (op.source.type == dtype::bf16)
+    context.for_each_row(op.output.rows, op.output.columns,
+                         kernel::convert_rows_body<bf16, float>{op.source.as<bf16>(), op.index, op.output});
+  else
+    context.for_each_row(op.output.rows, op.output.columns,
+                         kernel::copy_rows_body{op.source.as<float>(), op.index, op.output, nullptr});
+}
+
+template <runs_rows Context>
+void run(Context& context, round_to_bfloat16 const& op) {
+  constexpr std::size_t width = 4096;  // whole rows, then what is left
+  std::size_t const rows = op.source.size() / width;
+  std::size_t const rest = op.source.size() % width;
+  auto const round = [&](std::size_t first, std::size_t count, std::size_t columns) {
+    context.for_each_row(
+        count, columns,
+        kernel::convert_rows_body<float, bf16>{
+            {op.source.data() + first, count, columns}, nullptr, {op.destination.data() + first, count, columns}});
+  };
+  round(0, rows, width);
+  if (rest) round(rows * width, 1, rest);
 }
 
 template <runs_rows Context>

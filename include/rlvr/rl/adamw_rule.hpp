@@ -34,9 +34,12 @@ struct adamw_update {
 
   /// Updates one parameter and its two moments in place.
   RLVR_HD void operator()(T& parameter, T& first_moment, T& second_moment, T gradient) const {
-    first_moment = beta1 * first_moment + one_minus_beta1 * gradient;
-    second_moment = beta2 * second_moment + one_minus_beta2 * gradient * gradient;
-    parameter = parameter * decay - rate * first_moment / (std::sqrt(second_moment * inverse_second_moment) + epsilon);
+    // Everything is read before anything is written: a store to one might, for all a compiler knows, change another.
+    T const first = beta1 * first_moment + one_minus_beta1 * gradient;
+    T const second = beta2 * second_moment + one_minus_beta2 * gradient * gradient;
+    parameter = parameter * decay - rate * first / (std::sqrt(second * inverse_second_moment) + epsilon);
+    first_moment = first;
+    second_moment = second;
   }
 };
 
@@ -74,6 +77,13 @@ struct adamw_rule {
     if (!(weight_decay >= 0)) throw argument_error("adamw_rule: weight_decay must not be negative");
   }
 };
+
+/// What clipping to `max_norm` multiplies a gradient of norm `norm` with: min(1, max_norm / (norm + 1e-6)), as
+/// torch.nn.utils.clip_grad_norm_ does.
+[[nodiscard]] RLVR_HD inline double clip_coefficient(double norm, double max_norm) {
+  double const coefficient = max_norm / (norm + 1e-6);
+  return coefficient < 1.0 ? coefficient : 1.0;
+}
 
 static_assert(std::is_trivially_copyable_v<adamw_rule> && std::is_trivially_copyable_v<adamw_update<float>>);
 

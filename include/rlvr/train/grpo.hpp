@@ -127,7 +127,7 @@ template <class Context>
                                                              std::span<std::int32_t const> prefix,
                                                              std::span<model::generation_prompt const> prompts,
                                                              model::generation_options const& options) {
-  return model::generate(policy.context(), policy.runner(), policy.weights(), prefix, prompts, options);
+  return model::generate(policy.context(), policy.runner(), policy.running_weights(), prefix, prompts, options);
 }
 
 /// Packs groups [first, last) of the rollouts, in passes of about `schedule.max_pass_tokens` tokens.

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 /// @file
 /// Weights in training: the model, its gradient, AdamW's moments, and the passes over a `token_batch`.
+///
+/// With bfloat16 weights the model runs on a rounded copy, and AdamW steps the float master copy: updates too small for
+/// bfloat16 add up there.  Gradients and moments are float.
 #pragma once
 
 #include <rlvr/core/config.hpp>
+#include <rlvr/core/dtype.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/model/step_input.hpp>
 #include <rlvr/model/transformer.hpp>
 #include <rlvr/ops/linear_policy_loss.hpp>
 #include <rlvr/ops/optimizer.hpp>
@@ -16,6 +21,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -56,8 +62,10 @@ class learner {
  public:
   using memory = typename Context::memory;
 
+  /// @param running_type  the matrices that the model runs with: f32 (the weights themselves) or bf16 (a rounded copy)
   explicit learner(Context& context, model_config const& config,
-                   model::activation_policy policy = model::activation_policy::keep_all)
+                   model::activation_policy policy = model::activation_policy::keep_all,
+                   dtype running_type = dtype::f32)
       : context_(&context),
         weights_(config),
         runner_(context, policy),
@@ -65,11 +73,27 @@ class learner {
         first_moment_(weights_.layout().size()),
         second_moment_(weights_.layout().size()),
         norm_(1),
-        gradient_views_(weights_.layout().views(gradient_.data())) {}
+        gradient_views_(weights_.layout().views(gradient_.data())) {
+    if (running_type == dtype::bf16)
+      rounded_.emplace(weights_);
+    else if (running_type != dtype::f32)
+      throw argument_error("learner: the model runs with f32 or bf16 weights");
+  }
 
   [[nodiscard]] Context& context() const noexcept { return *context_; }
-  [[nodiscard]] model::parameters<memory>& weights() noexcept { return weights_; }
+  /// To change them: the copy that the model runs with is rounded again before its next use.
+  [[nodiscard]] model::parameters<memory>& weights() noexcept {
+    rounded_is_current_ = false;
+    return weights_;
+  }
   [[nodiscard]] model::parameters<memory> const& weights() const noexcept { return weights_; }
+  /// What the model runs with; valid until the weights change.
+  [[nodiscard]] model::model_weights running_weights() {
+    if (!rounded_) return weights_;
+    if (!rounded_is_current_) rounded_->refresh(*context_);
+    rounded_is_current_ = true;
+    return *rounded_;
+  }
   [[nodiscard]] model::transformer<Context>& runner() noexcept { return runner_; }
   [[nodiscard]] std::span<float> gradient() const noexcept { return gradient_.span(); }
   [[nodiscard]] std::span<float> first_moment() const noexcept { return first_moment_.span(); }
@@ -87,13 +111,14 @@ class learner {
 
   /// Log-probs and entropies of the scored tokens without gradients, under any weights of this shape: the policy's own
   /// or a frozen reference's.
-  void log_probs(model::parameters<memory> const& weights, token_batch const& batch, head_settings const& head,
+  void log_probs(model::model_weights const& weights, token_batch const& batch, head_settings const& head,
                  std::vector<float>& log_prob, std::vector<float>* entropy = nullptr) {
-    gather_hidden(weights, batch);
+    load_pass(weights, batch);
+    gather_hidden(weights);
     std::size_t const count = batch.scored();
     results_.resize(2, count);
     execute(*context_, ops::linear_log_prob{.head = head_of(weights, count, head),
-                                            .target = context_->visible(std::span(batch.target)),
+                                            .target = inputs_.target.data(),
                                             .log_prob = results_.view().row(0),
                                             .entropy = entropy ? results_.view().row(1) : nullptr});
     log_prob.resize(count);
@@ -111,40 +136,28 @@ class learner {
     require_extent("learner: scales of the batch", batch.scale.size(), count);
     token_losses out;
     if (count == 0) return out;
-    gather_hidden(weights_, batch);
+    model::model_weights const weights = running_weights();
+    load_pass(weights, batch);
     auto const width = static_cast<std::size_t>(weights_.config().hidden_size);
     scored_gradient_.resize(count, width);
     hidden_gradient_.resize(batch.tree.size(), width);
     results_.resize(2, count);
     losses_.reserve(count);
-    auto const optional = [&]<class Value>(std::vector<Value> const& values) {
-      return values.empty() ? nullptr : context_->visible(std::span<Value const>(values));
-    };
-    if constexpr (needs_sequence_pass<Objective>) summarise(batch, objective, head);
-    bool const with_sequences = needs_sequence_pass<Objective>;
-    execute(
-        *context_,
-        ops::linear_policy_loss<Objective>{
-            .head = head_of(weights_, count, head),
-            .objective = objective,
-            .records = {.target = context_->visible(std::span(batch.target)),
-                        .scale = context_->visible(std::span(batch.scale)),
-                        .advantage = optional(batch.advantage),
-                        .old_log_prob = optional(batch.old_log_prob),
-                        .reference_log_prob = optional(batch.reference_log_prob),
-                        .behaviour_log_prob = optional(batch.behaviour_log_prob),
-                        .weight = optional(batch.weight),
-                        .selected = optional(batch.selected),
-                        .sequence = with_sequences ? optional(sequences_) : nullptr,
-                        .sequence_index = with_sequences ? optional(batch.sequence) : nullptr},
-            .results = {.log_prob = results_.view().row(0), .entropy = results_.view().row(1), .loss = losses_.data()},
-            .hidden_gradient = scored_gradient_.view(),
-            .weight_gradient = gradient_views_.head});
-    context_->zero(hidden_gradient_.view().data, batch.tree.size() * width);
-    execute(*context_, ops::scatter_add_rows{.source = scored_gradient_.view(),
-                                             .index = context_->visible(std::span(batch.row)),
-                                             .destination = hidden_gradient_.view()});
-    runner_.backward(weights_, hidden_gradient_.view(), gradient_views_);
+    runner_.load_backward(weights.config());
+    inputs_.load(*context_, batch);
+    constexpr bool with_sequences = needs_sequence_pass<Objective>;
+    if constexpr (with_sequences) {  // the host looks at the log-probs in between
+      context_->replayable(pass_key(weights, head), [&] { gather_hidden(weights); });
+      summarise(weights, batch, objective, head);
+    }
+    replay_key key = pass_key(weights, head);
+    key.add_type<Objective>();
+    key.add_bytes(objective);
+    sequences_on_device_.fingerprint(key);
+    context_->replayable(key, [&] {
+      if constexpr (!with_sequences) gather_hidden(weights);
+      run_loss(weights, batch.tree.size(), objective, head);
+    });
     out.loss.resize(count);
     out.log_prob.resize(count);
     out.entropy.resize(count);
@@ -156,40 +169,122 @@ class learner {
     return out;
   }
 
-  /// Clips the gradient to `max_norm`, steps, and zeroes the gradient.
+  /// Clips the gradient to `max_norm`, steps, and zeroes the gradient; the host is asked for nothing in between.
   /// @param factor  of the rule's learning rate, from a schedule
   update_result update(adamw_rule const& rule, double factor, double max_norm) {
+    rule.validate();
+    adamw_update<float> const step = rule.template at<float>(updates_ + 1, factor);
+    step_.load(*context_, std::span(&step, 1));
+    replay_key key;
+    key.add_type<update_result>();
+    key.add(weights_.arena().size());
+    key.add(static_cast<void const*>(weights_.arena().data()));
+    key.add(static_cast<void const*>(rounded_ ? rounded_->arena().data() : nullptr));
+    for (auto const* block : {&gradient_, &first_moment_, &second_moment_}) key.add(*block);
+    key.add(norm_);
+    key.add_bytes(max_norm);
+    step_.fingerprint(key);
+    context_->replayable(key, [&] {
+      execute(*context_, ops::global_norm{.values = gradient_.span(), .result = norm_.data()});
+      execute(*context_, ops::adamw_step{.parameter = weights_.arena(),
+                                         .gradient = gradient_.span(),
+                                         .first_moment = first_moment_.span(),
+                                         .second_moment = second_moment_.span(),
+                                         .rule = rule,
+                                         .update = step_.data(),
+                                         .norm = norm_.data(),
+                                         .max_norm = max_norm,
+                                         .mirror = rounded_ ? rounded_->arena() : std::span<bf16>()});
+    });
     update_result result;
-    execute(*context_, ops::global_norm{.values = gradient_.span(), .result = norm_.data()});
     context_->download(&result.grad_norm, norm_.data(), 1);
-    if (!std::isfinite(result.grad_norm)) {
-      result.skipped = true;
-      context_->zero(gradient_.data(), gradient_.size());
-      return result;
-    }
-    double const coefficient = max_norm / (result.grad_norm + 1e-6);
-    result.clip_coefficient = coefficient < 1.0 ? coefficient : 1.0;
+    result.skipped = !std::isfinite(result.grad_norm);
+    if (result.skipped) return result;
+    result.clip_coefficient = clip_coefficient(result.grad_norm, max_norm);
     ++updates_;
-    execute(*context_, ops::adamw_step{.parameter = weights_.arena(),
-                                       .gradient = gradient_.span(),
-                                       .first_moment = first_moment_.span(),
-                                       .second_moment = second_moment_.span(),
-                                       .rule = rule,
-                                       .step = updates_,
-                                       .factor = factor,
-                                       .gradient_scale = static_cast<float>(result.clip_coefficient)});
+    rounded_is_current_ = true;  // the step wrote it
     return result;
   }
 
  private:
+  /// A batch's records in the context's memory.
+  struct batch_inputs {
+    model::step_input<std::int32_t, Context> row, target, sequence;
+    model::step_input<float, Context> scale, advantage, old_log_prob, reference_log_prob, behaviour_log_prob, weight;
+    model::step_input<std::uint8_t, Context> selected;
+
+    void load(Context& context, token_batch const& batch) {
+      sequence.load(context, batch.sequence);
+      scale.load(context, batch.scale);
+      advantage.load(context, batch.advantage);
+      old_log_prob.load(context, batch.old_log_prob);
+      reference_log_prob.load(context, batch.reference_log_prob);
+      behaviour_log_prob.load(context, batch.behaviour_log_prob);
+      weight.load(context, batch.weight);
+      selected.load(context, batch.selected);
+    }
+    void fingerprint(replay_key& key) const {
+      for (auto const* input : {&row, &target, &sequence}) input->fingerprint(key);
+      for (auto const* input : {&scale, &advantage, &old_log_prob, &reference_log_prob, &behaviour_log_prob, &weight})
+        input->fingerprint(key);
+      selected.fingerprint(key);
+    }
+  };
+
+  /// What a recorded pass has baked in.
+  [[nodiscard]] replay_key pass_key(model::model_weights const& weights, head_settings const& head) const {
+    replay_key key;
+    key.add_type<learner>();
+    runner_.fingerprint(key, weights);
+    inputs_.fingerprint(key);
+    for (auto const* block : {&scored_hidden_, &scored_gradient_, &hidden_gradient_, &results_}) key.add(*block);
+    key.add(losses_);
+    key.add(gradient_);
+    key.add_bytes(head.temperature);
+    key.add(head.chunk_rows);
+    return key;
+  }
+
+  /// Loss, its gradient, backward pass: ops alone.
+  template <class Objective>
+  void run_loss(model::model_weights const& weights, std::size_t rows, Objective const& objective,
+                head_settings const& head) {
+    bool const with_sequences = needs_sequence_pass<Objective>;
+    std::size_t const count = inputs_.target.size();
+    execute(
+        *context_,
+        ops::linear_policy_loss<Objective>{
+            .head = head_of(weights, count, head),
+            .objective = objective,
+            .records = {.target = inputs_.target.data(),
+                        .scale = inputs_.scale.data(),
+                        .advantage = inputs_.advantage.data(),
+                        .old_log_prob = inputs_.old_log_prob.data(),
+                        .reference_log_prob = inputs_.reference_log_prob.data(),
+                        .behaviour_log_prob = inputs_.behaviour_log_prob.data(),
+                        .weight = inputs_.weight.data(),
+                        .selected = inputs_.selected.data(),
+                        .sequence = with_sequences ? sequences_on_device_.data() : nullptr,
+                        .sequence_index = with_sequences ? inputs_.sequence.data() : nullptr},
+            .results = {.log_prob = results_.view().row(0), .entropy = results_.view().row(1), .loss = losses_.data()},
+            .hidden_gradient = scored_gradient_.view(),
+            .weight_gradient = gradient_views_.head});
+    context_->zero(hidden_gradient_.view().data, rows * hidden_gradient_.columns());
+    execute(*context_, ops::scatter_add_rows{.source = scored_gradient_.view(),
+                                             .index = inputs_.row.data(),
+                                             .destination = hidden_gradient_.view()});
+    runner_.run_backward(weights, hidden_gradient_.view(), gradient_views_);
+  }
+
   /// Fills the records of the responses that a sequence-level objective reads, under the weights in training: one more
   /// product with the head.
   /// @pre `gather_hidden` has run for the batch, whose responses lie one after the other
   template <class Objective>
-  void summarise(token_batch const& batch, Objective const& objective, head_settings const& head) {
+  void summarise(model::model_weights const& weights, token_batch const& batch, Objective const& objective,
+                 head_settings const& head) {
     std::size_t const count = batch.scored();
-    execute(*context_, ops::linear_log_prob{.head = head_of(weights_, count, head),
-                                            .target = context_->visible(std::span(batch.target)),
+    execute(*context_, ops::linear_log_prob{.head = head_of(weights, count, head),
+                                            .target = inputs_.target.data(),
                                             .log_prob = results_.view().row(0),
                                             .entropy = results_.view().row(1)});
     std::vector<float> log_prob(count), entropy(count);
@@ -208,18 +303,25 @@ class learner {
           {.index = static_cast<std::int64_t>(i), .reward = batch.reward.empty() ? 0.0f : batch.reward[i]});
       first += static_cast<std::size_t>(batch.lengths[i]);
     }
+    sequences_on_device_.load(*context_, sequences_);
   }
 
-  /// Runs the tree and collects the hidden rows that predict scored tokens.
-  void gather_hidden(model::parameters<memory> const& weights, token_batch const& batch) {
-    matrix_view<float const> const hidden = runner_.forward(weights, batch.tree);
-    scored_hidden_.resize(batch.scored(), hidden.columns);
+  /// The host's half of `gather_hidden`.
+  void load_pass(model::model_weights const& weights, token_batch const& batch) {
+    runner_.load(weights.config(), batch.tree);
+    inputs_.row.load(*context_, batch.row);
+    inputs_.target.load(*context_, batch.target);
+    scored_hidden_.resize(batch.scored(), static_cast<std::size_t>(weights.config().hidden_size));
+  }
+
+  /// Runs the tree and collects the hidden rows that predict scored tokens.  @pre load_pass
+  void gather_hidden(model::model_weights const& weights) {
     execute(*context_,
             ops::gather_rows{
-                .source = hidden, .index = context_->visible(std::span(batch.row)), .output = scored_hidden_.view()});
+                .source = runner_.run_forward(weights), .index = inputs_.row.data(), .output = scored_hidden_.view()});
   }
 
-  [[nodiscard]] ops::linear_head head_of(model::parameters<memory> const& weights, std::size_t count,
+  [[nodiscard]] ops::linear_head head_of(model::model_weights const& weights, std::size_t count,
                                          head_settings const& head) const {
     return {.hidden = scored_hidden_.first_rows(count),
             .weight = weights.views().head,
@@ -229,6 +331,8 @@ class learner {
 
   Context* context_;
   model::parameters<memory> weights_;
+  std::optional<model::bf16_parameters<memory>> rounded_;
+  bool rounded_is_current_ = false;
   model::transformer<Context> runner_;
   buffer<float, memory> gradient_;
   buffer<float, memory> first_moment_;
@@ -242,6 +346,9 @@ class learner {
   matrix<float, memory> results_;
   buffer<loss_value<float>, memory> losses_;
   std::vector<sequence_record<float>> sequences_;
+  model::step_input<sequence_record<float>, Context> sequences_on_device_;
+  batch_inputs inputs_;
+  model::step_input<adamw_update<float>, Context> step_;
 };
 
 }  // namespace train

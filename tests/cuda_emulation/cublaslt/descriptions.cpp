@@ -12,12 +12,6 @@ namespace {
 template <class Visitor>
 cublasStatus_t visit(matmul_description& product, cublasLtMatmulDescAttributes_t attribute, Visitor visitor) {
   switch (attribute) {
-    case CUBLASLT_MATMUL_DESC_COMPUTE_TYPE:
-      return visitor(product.compute_type);
-    case CUBLASLT_MATMUL_DESC_SCALE_TYPE:
-      return visitor(product.scale_type);
-    case CUBLASLT_MATMUL_DESC_POINTER_MODE:
-      return visitor(product.pointer_mode);
     case CUBLASLT_MATMUL_DESC_TRANSA:
       return visitor(product.a_operation);
     case CUBLASLT_MATMUL_DESC_TRANSB:
@@ -26,18 +20,6 @@ cublasStatus_t visit(matmul_description& product, cublasLtMatmulDescAttributes_t
       return visitor(product.epilogue);
     case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
       return visitor(product.bias);
-    case CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE:
-      return visitor(product.bias_type);
-    case CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE:
-      return visitor(product.bias_batch_stride);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER:
-      return visitor(product.auxiliary);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_DATA_TYPE:
-      return visitor(product.auxiliary_type);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD:
-      return visitor(product.auxiliary_stride);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE:
-      return visitor(product.auxiliary_batch_stride);
     default:
       return CUBLAS_STATUS_NOT_SUPPORTED;
   }
@@ -46,20 +28,8 @@ cublasStatus_t visit(matmul_description& product, cublasLtMatmulDescAttributes_t
 template <class Visitor>
 cublasStatus_t visit(matrix_description& matrix, cublasLtMatrixLayoutAttribute_t attribute, Visitor visitor) {
   switch (attribute) {
-    case CUBLASLT_MATRIX_LAYOUT_TYPE:
-      return visitor(matrix.type);
-    case CUBLASLT_MATRIX_LAYOUT_ORDER:
-      return visitor(matrix.order);
-    case CUBLASLT_MATRIX_LAYOUT_ROWS:
-      return visitor(matrix.rows);
-    case CUBLASLT_MATRIX_LAYOUT_COLS:
-      return visitor(matrix.columns);
     case CUBLASLT_MATRIX_LAYOUT_LD:
       return visitor(matrix.stride);
-    case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT:
-      return visitor(matrix.batches);
-    case CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET:
-      return visitor(matrix.batch_stride);
     default:
       return CUBLAS_STATUS_NOT_SUPPORTED;
   }
@@ -112,19 +82,8 @@ std::size_t cublasLtGetVersion(void) { return CUBLAS_VERSION; }
 cublasStatus_t cublasLtMatmulDescInit_internal(cublasLtMatmulDesc_t handle, std::size_t bytes,
                                                cublasComputeType_t compute_type, cudaDataType_t scale_type) {
   if (handle == nullptr || bytes < sizeof(matmul_description)) return CUBLAS_STATUS_INVALID_VALUE;
-  new (handle) matmul_description{compute_type,
-                                  scale_type,
-                                  CUBLAS_OP_N,
-                                  CUBLAS_OP_N,
-                                  CUBLASLT_POINTER_MODE_HOST,
-                                  CUBLASLT_EPILOGUE_DEFAULT,
-                                  nullptr,
-                                  type_of_result,
-                                  0,
-                                  nullptr,
-                                  type_of_result,
-                                  0,
-                                  0};
+  new (handle)
+      matmul_description{compute_type, scale_type, CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, nullptr};
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* handle, cublasComputeType_t compute_type,
@@ -142,16 +101,11 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t handle, cubla
   if (handle == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
   return visit(description_of(handle), attribute, attribute_writer{buffer, bytes});
 }
-cublasStatus_t cublasLtMatmulDescGetAttribute(cublasLtMatmulDesc_t handle, cublasLtMatmulDescAttributes_t attribute,
-                                              void* buffer, std::size_t bytes, std::size_t* written) {
-  if (handle == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
-  return visit(description_of(handle), attribute, attribute_reader{buffer, bytes, written});
-}
 
 cublasStatus_t cublasLtMatrixLayoutInit_internal(cublasLtMatrixLayout_t handle, std::size_t bytes, cudaDataType type,
                                                  std::uint64_t rows, std::uint64_t columns, std::int64_t stride) {
   if (handle == nullptr || bytes < sizeof(matrix_description)) return CUBLAS_STATUS_INVALID_VALUE;
-  new (handle) matrix_description{type, rows, columns, stride, 0, 1, CUBLASLT_ORDER_COL};
+  new (handle) matrix_description{type, rows, columns, stride};
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t* handle, cudaDataType type, std::uint64_t rows,
@@ -169,12 +123,6 @@ cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t handle,
                                                 std::size_t bytes) {
   if (handle == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
   return visit(description_of(handle), attribute, attribute_writer{buffer, bytes});
-}
-cublasStatus_t cublasLtMatrixLayoutGetAttribute(cublasLtMatrixLayout_t handle,
-                                                cublasLtMatrixLayoutAttribute_t attribute, void* buffer,
-                                                std::size_t bytes, std::size_t* written) {
-  if (handle == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
-  return visit(description_of(handle), attribute, attribute_reader{buffer, bytes, written});
 }
 
 }  // extern "C"

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// Preferences and the choice of an algorithm.  The algorithms differ in what they need, not in what they compute: the
-/// second one splits the sum and wants a workspace, so that callers that forget either are found.
+/// Preferences and the choice of an algorithm.  As on a device the choice depends on the number of columns and on the
+/// alignment that is promised, and changes the bits of the result.  The second algorithm splits the sum and wants a
+/// workspace, so that callers that forget either are found.
 #include "cublaslt/attributes.hpp"
 #include "cublaslt/descriptions.hpp"
+#include "cublaslt/elements.hpp"
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <new>
 
@@ -12,15 +15,14 @@ namespace cuda_emulation::cublaslt {
 namespace {
 
 constexpr std::uint32_t default_alignment = 256;
+constexpr std::uint32_t widest_load = 16;  // bytes that a thread loads at once
+constexpr std::uint64_t tile_columns = 64;
 constexpr std::uint32_t all_reduction_schemes = CUBLASLT_REDUCTION_SCHEME_MASK;
-constexpr std::uint64_t tile_threshold = 64;
 
 template <class Visitor>
 cublasStatus_t visit(preference_description& preference, cublasLtMatmulPreferenceAttributes_t attribute,
                      Visitor visitor) {
   switch (attribute) {
-    case CUBLASLT_MATMUL_PREF_SEARCH_MODE:
-      return visitor(preference.search_mode);
     case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
       return visitor(preference.workspace_bytes);
     case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK:
@@ -38,46 +40,16 @@ cublasStatus_t visit(preference_description& preference, cublasLtMatmulPreferenc
   }
 }
 
-template <class Algorithm, class Visitor>
-cublasStatus_t visit_algorithm(Algorithm& algorithm, cublasLtMatmulAlgoConfigAttributes_t attribute, Visitor visitor) {
-  switch (attribute) {
-    case CUBLASLT_ALGO_CONFIG_ID:
-      return visitor(algorithm.id);
-    case CUBLASLT_ALGO_CONFIG_TILE_ID:
-      return visitor(algorithm.tile);
-    case CUBLASLT_ALGO_CONFIG_SPLITK_NUM:
-      return visitor(algorithm.split_k);
-    case CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME:
-      return visitor(algorithm.reduction_scheme);
-    case CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING:
-      return visitor(algorithm.swizzling);
-    case CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION:
-      return visitor(algorithm.custom_option);
-    case CUBLASLT_ALGO_CONFIG_STAGES_ID:
-      return visitor(algorithm.stages);
-    case CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID:
-      return visitor(algorithm.inner_shape);
-    case CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID:
-      return visitor(algorithm.cluster_shape);
-    default:
-      return CUBLAS_STATUS_INVALID_VALUE;
-  }
+/// What the caller promises of a matrix.
+alignment_description promised(std::uint32_t pointer, matrix_description const& matrix) {
+  std::uint64_t const bits = static_cast<std::uint64_t>(matrix.stride) * size_of(matrix.type) | widest_load;
+  return {pointer, std::uint32_t{1} << std::countr_zero(bits)};
 }
-
-algorithm_description plain_algorithm(preference_description const& preference, matrix_description const& d) {
-  bool const wide = d.rows >= tile_threshold && d.columns >= tile_threshold;
-  algorithm_description result{};
-  result.marker = algorithm_marker;
-  result.id = wide ? 66 : 65;
-  result.tile = wide ? CUBLASLT_MATMUL_TILE_128x128 : CUBLASLT_MATMUL_TILE_64x64;
-  result.stages = CUBLASLT_MATMUL_STAGES_32x4;
-  result.split_k = 1;
-  result.reduction_scheme = CUBLASLT_REDUCTION_SCHEME_NONE;
-  result.a_alignment = static_cast<std::uint16_t>(preference.a_alignment);
-  result.b_alignment = static_cast<std::uint16_t>(preference.b_alignment);
-  result.c_alignment = static_cast<std::uint16_t>(preference.c_alignment);
-  result.d_alignment = static_cast<std::uint16_t>(preference.d_alignment);
-  return result;
+std::uint32_t narrowest(algorithm_description const& algorithm) {
+  std::uint32_t least = widest_load;
+  for (alignment_description const& matrix : {algorithm.a, algorithm.b, algorithm.c, algorithm.d})
+    least = std::min({least, matrix.pointer, matrix.stride});
+  return least;
 }
 
 void report(cublasLtMatmulHeuristicResult_t& result, algorithm_description const& algorithm,
@@ -93,8 +65,7 @@ void report(cublasLtMatmulHeuristicResult_t& result, algorithm_description const
 
 std::size_t workspace_of(algorithm_description const& algorithm, matrix_description const& d) {
   if (algorithm.split_k <= 1) return 0;
-  return static_cast<std::size_t>(algorithm.split_k) * d.rows * d.columns * sizeof(float) *
-         static_cast<std::size_t>(d.batches);
+  return static_cast<std::size_t>(algorithm.split_k) * d.rows * d.columns * sizeof(float);
 }
 
 }  // namespace cuda_emulation::cublaslt
@@ -105,13 +76,8 @@ extern "C" {
 
 cublasStatus_t cublasLtMatmulPreferenceInit_internal(cublasLtMatmulPreference_t handle, std::size_t bytes) {
   if (handle == nullptr || bytes < sizeof(preference_description)) return CUBLAS_STATUS_INVALID_VALUE;
-  new (handle) preference_description{0,
-                                      CUBLASLT_SEARCH_BEST_FIT,
-                                      all_reduction_schemes,
-                                      default_alignment,
-                                      default_alignment,
-                                      default_alignment,
-                                      default_alignment};
+  new (handle) preference_description{
+      0, all_reduction_schemes, default_alignment, default_alignment, default_alignment, default_alignment};
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t* handle) {
@@ -129,12 +95,6 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t h
   if (handle == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
   return visit(description_of(handle), attribute, attribute_writer{buffer, bytes});
 }
-cublasStatus_t cublasLtMatmulPreferenceGetAttribute(cublasLtMatmulPreference_t handle,
-                                                    cublasLtMatmulPreferenceAttributes_t attribute, void* buffer,
-                                                    std::size_t bytes, std::size_t* written) {
-  if (handle == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
-  return visit(description_of(handle), attribute, attribute_reader{buffer, bytes, written});
-}
 
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t product,
                                               cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
@@ -148,39 +108,20 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
                                              description_of(c), description_of(d));
   if (legal != CUBLAS_STATUS_SUCCESS) return legal;
   preference_description const& asked = description_of(preference);
-  algorithm_description algorithm = plain_algorithm(asked, description_of(d));
+  algorithm_description algorithm{algorithm_marker,
+                                  1,
+                                  false,
+                                  promised(asked.a_alignment, description_of(a)),
+                                  promised(asked.b_alignment, description_of(b)),
+                                  promised(asked.c_alignment, description_of(c)),
+                                  promised(asked.d_alignment, description_of(d))};
+  algorithm.sums_in_float = description_of(d).columns < tile_columns || narrowest(algorithm) < widest_load;
   report(results[(*found)++], algorithm, description_of(d));
   algorithm.split_k = 2;
-  algorithm.reduction_scheme = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   bool const may_split = (asked.reduction_schemes & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE) != 0 &&
                          workspace_of(algorithm, description_of(d)) <= asked.workspace_bytes;
   if (wanted > 1 && may_split) report(results[(*found)++], algorithm, description_of(d));
   return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t handle, cublasLtMatmulDesc_t product, cublasLtMatrixLayout_t a,
-                                       cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
-                                       cublasLtMatmulAlgo_t const* algorithm, cublasLtMatmulHeuristicResult_t* result) {
-  if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
-  if (algorithm == nullptr || result == nullptr || description_of(algorithm).marker != algorithm_marker)
-    return CUBLAS_STATUS_INVALID_VALUE;
-  cublasStatus_t const legal = check_product(description_of(product), description_of(a), description_of(b),
-                                             description_of(c), description_of(d));
-  if (legal == CUBLAS_STATUS_SUCCESS) report(*result, description_of(algorithm), description_of(d));
-  return legal;
-}
-
-cublasStatus_t cublasLtMatmulAlgoConfigSetAttribute(cublasLtMatmulAlgo_t* algorithm,
-                                                    cublasLtMatmulAlgoConfigAttributes_t attribute, void const* buffer,
-                                                    std::size_t bytes) {
-  if (algorithm == nullptr || attribute == CUBLASLT_ALGO_CONFIG_ID) return CUBLAS_STATUS_INVALID_VALUE;
-  return visit_algorithm(description_of(algorithm), attribute, attribute_writer{buffer, bytes});
-}
-cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(cublasLtMatmulAlgo_t const* algorithm,
-                                                    cublasLtMatmulAlgoConfigAttributes_t attribute, void* buffer,
-                                                    std::size_t bytes, std::size_t* written) {
-  if (algorithm == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
-  return visit_algorithm(description_of(algorithm), attribute, attribute_reader{buffer, bytes, written});
 }
 
 }  // extern "C"

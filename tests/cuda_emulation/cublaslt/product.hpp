@@ -4,10 +4,11 @@
 #pragma once
 
 #include "cublaslt/descriptions.hpp"
+#include <cstdint>
 
 namespace cuda_emulation::cublaslt {
 
-/// d = epilogue(alpha op(a) op(b) + beta c).
+/// d = op(a) op(b) alpha + beta c + bias, one element of the bias for each row.
 struct product_call {
   matmul_description product;
   matrix_description a, b, c, d;
@@ -15,27 +16,19 @@ struct product_call {
   void const* b_data;
   void const* c_data;
   void* d_data;
-  void const* alpha_pointer;  ///< read by the device in pointer mode device; else null
-  void const* beta_pointer;
   float alpha, beta;
+  bool sums_in_float = false;
 
   [[nodiscard]] std::int64_t rows() const { return static_cast<std::int64_t>(d.rows); }
   [[nodiscard]] std::int64_t columns() const { return static_cast<std::int64_t>(d.columns); }
   [[nodiscard]] std::int64_t depth() const {
     return static_cast<std::int64_t>(product.a_operation == CUBLAS_OP_N ? a.columns : a.rows);
   }
+  [[nodiscard]] bool adds_bias() const { return product.epilogue == CUBLASLT_EPILOGUE_BIAS; }
 };
 
-/// What an epilogue does, one question each.
-struct epilogue_parts {
-  bool adds_bias, relu, gelu, stores_argument, gelu_gradient;
-  bool sums_a, sums_b, sums_result;  ///< gradients of a bias
-};
-/// @returns false if the epilogue is not supported
-[[nodiscard]] bool split_epilogue(cublasLtEpilogue_t epilogue, epilogue_parts& parts);
-
-/// Computes the product; device memory must be accessible.  Every element is summed in double in the order of k, so a
-/// row's result does not depend on how many there are.
+/// Computes the product; device memory must be accessible.  Every element is summed in the order of k, so with one
+/// algorithm a column's result does not depend on how many there are.
 void compute(product_call const& call);
 
 }  // namespace cuda_emulation::cublaslt

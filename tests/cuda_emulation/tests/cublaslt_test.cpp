@@ -2,11 +2,12 @@
 /// @file
 /// The reference cublasLtMatmul against a naive product, and what it refuses.
 #include <cublasLt.h>
+#include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
 #include "runtime/memory.hpp"
-#include <algorithm>
-#include <cmath>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <support/catch.hpp>
@@ -15,27 +16,29 @@
 namespace {
 
 /// Device memory with the host's values.
-class device_values {
+template <class T>
+class device_array {
  public:
-  explicit device_values(std::vector<float> const& values) : size_(values.size()) {
-    REQUIRE(cudaMalloc(reinterpret_cast<void**>(&data_), size_ * sizeof(float)) == cudaSuccess);
-    REQUIRE(cudaMemcpy(data_, values.data(), size_ * sizeof(float), cudaMemcpyHostToDevice) == cudaSuccess);
+  explicit device_array(std::vector<T> const& values) : size_(values.size()) {
+    REQUIRE(cudaMalloc(reinterpret_cast<void**>(&data_), size_ * sizeof(T)) == cudaSuccess);
+    REQUIRE(cudaMemcpy(data_, values.data(), size_ * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess);
   }
-  ~device_values() { (void)cudaFree(data_); }
-  device_values(device_values const&) = delete;
-  device_values& operator=(device_values const&) = delete;
+  ~device_array() { (void)cudaFree(data_); }
+  device_array(device_array const&) = delete;
+  device_array& operator=(device_array const&) = delete;
 
-  [[nodiscard]] float* data() const { return data_; }
-  [[nodiscard]] std::vector<float> values() const {
-    std::vector<float> result(size_);
-    REQUIRE(cudaMemcpy(result.data(), data_, size_ * sizeof(float), cudaMemcpyDeviceToHost) == cudaSuccess);
+  [[nodiscard]] T* data() const { return data_; }
+  [[nodiscard]] std::vector<T> values() const {
+    std::vector<T> result(size_);
+    REQUIRE(cudaMemcpy(result.data(), data_, size_ * sizeof(T), cudaMemcpyDeviceToHost) == cudaSuccess);
     return result;
   }
 
  private:
   std::size_t size_;
-  float* data_ = nullptr;
+  T* data_ = nullptr;
 };
+using device_values = device_array<float>;
 
 std::vector<float> pattern(std::size_t size, int seed) {
   std::vector<float> result(size);
@@ -46,7 +49,7 @@ std::vector<float> pattern(std::size_t size, int seed) {
 
 struct shape {
   std::int64_t m, n, k;
-  bool a_transposed, b_transposed, row_order;
+  bool a_transposed, b_transposed;
 };
 
 /// A call of cublasLtMatmul and its parts.
@@ -55,14 +58,15 @@ struct matmul_call {
   cublasLtMatmulDesc_t product = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, d = nullptr;
 
-  explicit matmul_call(shape const& s, std::int64_t padding = 0) {
+  explicit matmul_call(shape const& s, std::int64_t padding = 0, cudaDataType_t operands = CUDA_R_32F,
+                       cublasComputeType_t compute_type = CUBLAS_COMPUTE_32F) {
     REQUIRE(cublasLtCreate(&handle) == CUBLAS_STATUS_SUCCESS);
-    REQUIRE(cublasLtMatmulDescCreate(&product, CUBLAS_COMPUTE_32F, CUDA_R_32F) == CUBLAS_STATUS_SUCCESS);
+    REQUIRE(cublasLtMatmulDescCreate(&product, compute_type, CUDA_R_32F) == CUBLAS_STATUS_SUCCESS);
     set(CUBLASLT_MATMUL_DESC_TRANSA, s.a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, s.b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
-    a = layout(s.a_transposed ? s.k : s.m, s.a_transposed ? s.m : s.k, s.row_order, padding);
-    b = layout(s.b_transposed ? s.n : s.k, s.b_transposed ? s.k : s.n, s.row_order, padding);
-    d = layout(s.m, s.n, s.row_order, padding);
+    a = layout(s.a_transposed ? s.k : s.m, s.a_transposed ? s.m : s.k, padding, operands);
+    b = layout(s.b_transposed ? s.n : s.k, s.b_transposed ? s.k : s.n, padding, operands);
+    d = layout(s.m, s.n, padding, CUDA_R_32F);
   }
   ~matmul_call() {
     (void)cublasLtMatrixLayoutDestroy(a);
@@ -78,101 +82,117 @@ struct matmul_call {
   void set(cublasLtMatmulDescAttributes_t attribute, Value value) const {
     REQUIRE(cublasLtMatmulDescSetAttribute(product, attribute, &value, sizeof value) == CUBLAS_STATUS_SUCCESS);
   }
-  static cublasLtMatrixLayout_t layout(std::int64_t rows, std::int64_t columns, bool row_order, std::int64_t padding) {
+  static cublasLtMatrixLayout_t layout(std::int64_t rows, std::int64_t columns, std::int64_t padding,
+                                       cudaDataType_t type) {
     cublasLtMatrixLayout_t result = nullptr;
-    REQUIRE(cublasLtMatrixLayoutCreate(&result, CUDA_R_32F, static_cast<std::uint64_t>(rows),
-                                       static_cast<std::uint64_t>(columns),
-                                       (row_order ? columns : rows) + padding) == CUBLAS_STATUS_SUCCESS);
-    cublasLtOrder_t const order = row_order ? CUBLASLT_ORDER_ROW : CUBLASLT_ORDER_COL;
-    REQUIRE(cublasLtMatrixLayoutSetAttribute(result, CUBLASLT_MATRIX_LAYOUT_ORDER, &order, sizeof order) ==
-            CUBLAS_STATUS_SUCCESS);
+    REQUIRE(cublasLtMatrixLayoutCreate(&result, type, static_cast<std::uint64_t>(rows),
+                                       static_cast<std::uint64_t>(columns), rows + padding) == CUBLAS_STATUS_SUCCESS);
     return result;
   }
-  cublasStatus_t run(float alpha, float const* x, float const* y, float beta, float* z) const {
+  cublasStatus_t run(float alpha, void const* x, void const* y, float beta, float* z) const {
     return cublasLtMatmul(handle, product, &alpha, x, a, y, b, &beta, z, d, z, d, nullptr, nullptr, 0, nullptr);
   }
 };
 
-double element(std::vector<float> const& data, std::int64_t row, std::int64_t column, std::int64_t rows,
-               std::int64_t columns, bool row_order, std::int64_t padding) {
-  std::int64_t const at = row_order ? row * (columns + padding) + column : column * (rows + padding) + row;
-  return double{data[static_cast<std::size_t>(at)]};
+double element(std::vector<float> const& data, std::int64_t row, std::int64_t column, std::int64_t rows) {
+  return double{data[static_cast<std::size_t>(column * rows + row)]};
 }
 
-void compare_with_naive(shape const& s) {
+/// The product of `a` and `b`, of which the device has copies at x and y, three elements between its columns.
+void compare_with_naive(shape const& s, std::vector<float> const& a, std::vector<float> const& b, void const* x,
+                        void const* y, cudaDataType_t operands) {
   constexpr std::int64_t padding = 3;
-  auto const size = static_cast<std::size_t>((std::max({s.m, s.n, s.k}) + padding) * std::max({s.m, s.n, s.k}));
-  std::vector<float> const a = pattern(size, 1), b = pattern(size, 2), before = pattern(size, 3);
-  device_values const x(a), y(b), z(before);
-  matmul_call const call(s, padding);
-  REQUIRE(call.run(2.0f, x.data(), y.data(), -0.5f, z.data()) == CUBLAS_STATUS_SUCCESS);
+  std::vector<float> const before = pattern(static_cast<std::size_t>((s.m + padding) * s.n), 3);
+  device_values const z(before);
+  matmul_call const call(s, padding, operands);
+  REQUIRE(call.run(2.0f, x, y, -0.5f, z.data()) == CUBLAS_STATUS_SUCCESS);
   std::vector<float> const after = z.values();
+  std::int64_t const a_rows = (s.a_transposed ? s.k : s.m) + padding, b_rows = (s.b_transposed ? s.n : s.k) + padding;
   for (std::int64_t i = 0; i < s.m; ++i)
     for (std::int64_t j = 0; j < s.n; ++j) {
       double sum = 0;
       for (std::int64_t q = 0; q < s.k; ++q)
-        sum += (s.a_transposed ? element(a, q, i, s.k, s.m, s.row_order, padding)
-                               : element(a, i, q, s.m, s.k, s.row_order, padding)) *
-               (s.b_transposed ? element(b, j, q, s.n, s.k, s.row_order, padding)
-                               : element(b, q, j, s.k, s.n, s.row_order, padding));
-      double const expected = 2 * sum - 0.5 * element(before, i, j, s.m, s.n, s.row_order, padding);
-      REQUIRE(element(after, i, j, s.m, s.n, s.row_order, padding) == Approx(expected));
+        sum += (s.a_transposed ? element(a, q, i, a_rows) : element(a, i, q, a_rows)) *
+               (s.b_transposed ? element(b, j, q, b_rows) : element(b, q, j, b_rows));
+      REQUIRE(element(after, i, j, s.m + padding) == Approx(2 * sum - 0.5 * element(before, i, j, s.m + padding)));
     }
 }
 
+constexpr std::size_t most = 16 * 16;
+
 }  // namespace
 
-TEST_CASE("cublasLtMatmul agrees with a naive product in every order and transposition") {
-  for (unsigned bits = 0; bits < 8; ++bits) {
-    INFO("bits " << bits);
-    compare_with_naive({5, 7, 9, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0});
-    compare_with_naive({1, 1, 1, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0});
-    compare_with_naive({8, 4, 13, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0});
+TEST_CASE("cublasLtMatmul agrees with a naive product in every transposition, in float and bfloat16") {
+  std::vector<float> const a = pattern(most, 1), b = pattern(most, 2);  // exact in bfloat16
+  std::vector<__nv_bfloat16> a_short, b_short;
+  for (std::size_t i = 0; i < most; ++i) {
+    a_short.push_back(__float2bfloat16(a[i]));
+    b_short.push_back(__float2bfloat16(b[i]));
   }
+  device_values const x(a), y(b);
+  device_array<__nv_bfloat16> const x_short(a_short), y_short(b_short);
+  for (unsigned bits = 0; bits < 4; ++bits) {
+    INFO("bits " << bits);
+    for (auto const& [m, n, k] : {std::array{5, 7, 9}, {1, 1, 1}, {8, 4, 13}}) {
+      shape const s{m, n, k, (bits & 1) != 0, (bits & 2) != 0};
+      compare_with_naive(s, a, b, x.data(), y.data(), CUDA_R_32F);
+      compare_with_naive(s, a, b, x_short.data(), y_short.data(), CUDA_R_16BF);
+    }
+  }
+}
+
+TEST_CASE("cublasLtMatmul reads floats as TF32 where that is asked for, and refuses it for bfloat16") {
+  device_values const x({1.0f + 0x1p-12f, 0, 0, 1}), y({1, 0, 0, 3}), z(std::vector<float>(4));
+  shape const s{2, 2, 2, false, false};
+  REQUIRE(matmul_call(s).run(1, x.data(), y.data(), 0, z.data()) == CUBLAS_STATUS_SUCCESS);
+  REQUIRE(z.values() == std::vector<float>{1.0f + 0x1p-12f, 0, 0, 3});
+  auto const tf32 = CUBLAS_COMPUTE_32F_FAST_TF32;
+  REQUIRE(matmul_call(s, 0, CUDA_R_32F, tf32).run(1, x.data(), y.data(), 0, z.data()) == CUBLAS_STATUS_SUCCESS);
+  REQUIRE(z.values() == std::vector<float>{1, 0, 0, 3});
+  REQUIRE(matmul_call(s, 0, CUDA_R_16BF, tf32).run(1, x.data(), y.data(), 0, z.data()) == CUBLAS_STATUS_NOT_SUPPORTED);
 }
 
 TEST_CASE("cublasLtMatmul: a column's bits do not depend on how many there are") {
   std::vector<float> const a = pattern(6 * 11, 1), b = pattern(11 * 9, 2);
   device_values const x(a), y(b), many(std::vector<float>(6 * 9)), one(std::vector<float>(6));
-  REQUIRE(matmul_call({6, 9, 11, false, false, false}).run(1, x.data(), y.data(), 0, many.data()) ==
-          CUBLAS_STATUS_SUCCESS);
-  REQUIRE(matmul_call({6, 1, 11, false, false, false}).run(1, x.data(), y.data() + 8 * 11, 0, one.data()) ==
+  REQUIRE(matmul_call({6, 9, 11, false, false}).run(1, x.data(), y.data(), 0, many.data()) == CUBLAS_STATUS_SUCCESS);
+  REQUIRE(matmul_call({6, 1, 11, false, false}).run(1, x.data(), y.data() + 8 * 11, 0, one.data()) ==
           CUBLAS_STATUS_SUCCESS);
   std::vector<float> const all = many.values();
   REQUIRE(one.values() == std::vector<float>(all.begin() + 8 * 6, all.end()));
 }
 
-TEST_CASE("cublasLtMatmul's epilogues") {
+TEST_CASE("cublasLtMatmul adds a bias to every column, and a matrix that is not the result") {
   device_values const x({1, 2, 3, 4}), y({1, -1, 0.5f, 2}), z(std::vector<float>(4)), bias({10, -20}),
-      auxiliary(std::vector<float>(4));
-  matmul_call const call({2, 2, 2, false, false, false});
-  std::vector<double> const product = {-2, -2, 6.5, 9};  // column-major
+      addend({100, 200, 0, 300, 400});
+  matmul_call const call({2, 2, 2, false, false});  // column-major: -2, -2, 6.5, 9
   call.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias.data());
-  call.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, auxiliary.data());
-  call.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, std::int64_t{2});
-  auto const expect = [&](cublasLtEpilogue_t epilogue, auto function) {
-    call.set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue);
-    REQUIRE(call.run(1, x.data(), y.data(), 0, z.data()) == CUBLAS_STATUS_SUCCESS);
-    std::vector<float> const result = z.values();
-    for (std::size_t i = 0; i < 4; ++i) REQUIRE(result[i] == Approx(function(product[i], i % 2 == 0 ? 10.0 : -20.0)));
+  REQUIRE(call.run(1, x.data(), y.data(), 0, z.data()) == CUBLAS_STATUS_SUCCESS);
+  REQUIRE(z.values() == std::vector<float>{-2, -2, 6.5f, 9});  // a pointer alone adds nothing
+  call.set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+  REQUIRE(call.run(1, x.data(), y.data(), 0, z.data()) == CUBLAS_STATUS_SUCCESS);
+  REQUIRE(z.values() == std::vector<float>{8, -22, 16.5f, -11});
+  cublasLtMatrixLayout_t const c = matmul_call::layout(2, 2, 1, CUDA_R_32F);
+  float const one = 1;
+  auto const run = [&](float const* from, float* to) {
+    return cublasLtMatmul(call.handle, call.product, &one, x.data(), call.a, y.data(), call.b, &one, from, c, to,
+                          call.d, nullptr, nullptr, 0, nullptr);
   };
-  auto const gelu = [](double v) {
-    return 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
-  };
-  expect(CUBLASLT_EPILOGUE_DEFAULT, [](double v, double) { return v; });
-  expect(CUBLASLT_EPILOGUE_BIAS, [](double v, double b) { return v + b; });
-  expect(CUBLASLT_EPILOGUE_RELU, [](double v, double) { return std::max(v, 0.0); });
-  expect(CUBLASLT_EPILOGUE_RELU_BIAS, [](double v, double b) { return std::max(v + b, 0.0); });
-  expect(CUBLASLT_EPILOGUE_GELU, [&](double v, double) { return gelu(v); });
-  expect(CUBLASLT_EPILOGUE_GELU_AUX_BIAS, [&](double v, double b) { return gelu(v + b); });
-  REQUIRE(auxiliary.values() == std::vector<float>{8, -22, 16.5f, -11});
-  expect(CUBLASLT_EPILOGUE_BGRADA, [](double v, double) { return v; });
-  REQUIRE(bias.values() == std::vector<float>{4, 6});
+  REQUIRE(run(addend.data(), z.data()) == CUBLAS_STATUS_SUCCESS);
+  REQUIRE(z.values() == std::vector<float>{108, 178, 316.5f, 389});
+  REQUIRE(addend.values() == std::vector<float>{100, 200, 0, 300, 400});
+  REQUIRE_THROWS_AS(run(addend.data(), addend.data()), cuda_emulation::failure);  // in place with another stride
+  REQUIRE_THROWS_AS(run(addend.data() + 1, z.data()), cuda_emulation::failure);   // past the end
+  call.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias.data() + 1);
+  REQUIRE_THROWS_AS(run(addend.data(), z.data()), cuda_emulation::failure);
+  call.set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_GELU);
+  REQUIRE(run(addend.data(), z.data()) == CUBLAS_STATUS_NOT_SUPPORTED);  // nobody uses it, so nobody wrote it
+  REQUIRE(cublasLtMatrixLayoutDestroy(c) == CUBLAS_STATUS_SUCCESS);
 }
 
 TEST_CASE("cublasLtMatmul refuses what the library refuses, and fails where it would not notice") {
   device_values const x(std::vector<float>(16)), y(std::vector<float>(16)), z(std::vector<float>(16));
-  matmul_call const call({4, 4, 4, false, false, false});
+  matmul_call const call({4, 4, 4, false, false});
   REQUIRE(call.run(1, nullptr, y.data(), 0, z.data()) == CUBLAS_STATUS_INVALID_VALUE);
   REQUIRE_THROWS_AS(call.run(1, x.data() + 1, y.data(), 0, z.data()), cuda_emulation::failure);
   REQUIRE_THROWS_AS(call.run(1, x.data(), y.data(), 0, x.data()), cuda_emulation::failure);
@@ -186,8 +206,8 @@ TEST_CASE("cublasLtMatmul refuses what the library refuses, and fails where it w
 }
 
 TEST_CASE("cublasLtMatmul holds the caller to the alignment and workspace of the heuristic") {
-  device_values const x(std::vector<float>(20)), y(std::vector<float>(16)), z(std::vector<float>(16));
-  matmul_call const call({4, 4, 4, false, false, false});
+  device_values const x(std::vector<float>(20)), y(std::vector<float>(32)), z(std::vector<float>(16));
+  matmul_call const call({4, 4, 4, false, false});
   cublasLtMatmulPreference_t preference = nullptr;
   REQUIRE(cublasLtMatmulPreferenceCreate(&preference) == CUBLAS_STATUS_SUCCESS);
   std::uint64_t const bytes = 1 << 20;
@@ -200,12 +220,45 @@ TEST_CASE("cublasLtMatmul holds the caller to the alignment and workspace of the
   REQUIRE(found == 2);
   REQUIRE(results[1].workspaceSize > 0);
   float const one = 1, zero = 0;
-  auto const run = [&](float const* a, cublasLtMatmulAlgo_t const& algorithm) {
-    return cublasLtMatmul(call.handle, call.product, &one, a, call.a, y.data(), call.b, &zero, z.data(), call.d,
-                          z.data(), call.d, &algorithm, nullptr, 0, nullptr);
+  auto const run = [&](float const* a, cublasLtMatrixLayout_t b, cublasLtMatmulAlgo_t const& algorithm) {
+    return cublasLtMatmul(call.handle, call.product, &one, a, call.a, y.data(), b, &zero, z.data(), call.d, z.data(),
+                          call.d, &algorithm, nullptr, 0, nullptr);
   };
-  REQUIRE(run(x.data(), results[0].algo) == CUBLAS_STATUS_SUCCESS);
-  REQUIRE(run(x.data() + 1, results[0].algo) == CUBLAS_STATUS_NOT_SUPPORTED);  // 256 bytes were promised
-  REQUIRE(run(x.data(), results[1].algo) == CUBLAS_STATUS_INVALID_VALUE);      // no workspace
+  REQUIRE(run(x.data(), call.b, results[0].algo) == CUBLAS_STATUS_SUCCESS);
+  REQUIRE(run(x.data() + 1, call.b, results[0].algo) == CUBLAS_STATUS_NOT_SUPPORTED);  // 256 bytes were promised
+  REQUIRE(run(x.data(), call.b, results[1].algo) == CUBLAS_STATUS_INVALID_VALUE);      // no workspace
+  cublasLtMatrixLayout_t const wider = matmul_call::layout(4, 4, 4, CUDA_R_32F);
+  cublasLtMatrixLayout_t const odd = matmul_call::layout(4, 4, 1, CUDA_R_32F);
+  REQUIRE(run(x.data(), wider, results[0].algo) == CUBLAS_STATUS_SUCCESS);
+  REQUIRE(run(x.data(), odd, results[0].algo) == CUBLAS_STATUS_NOT_SUPPORTED);  // the stride was 16 bytes
+  REQUIRE(cublasLtMatrixLayoutDestroy(wider) == CUBLAS_STATUS_SUCCESS);
+  REQUIRE(cublasLtMatrixLayoutDestroy(odd) == CUBLAS_STATUS_SUCCESS);
   REQUIRE(cublasLtMatmulPreferenceDestroy(preference) == CUBLAS_STATUS_SUCCESS);
+}
+
+TEST_CASE("cublasLtMatmul: algorithms for few columns or narrow loads give other bits") {
+  constexpr std::int64_t k = 200;
+  std::vector<float> values(static_cast<std::size_t>(k * 64));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = 1.0f / static_cast<float>(3 + i % 101);
+  device_values const x(values), y(values), z(std::vector<float>(4 * 64));
+  auto const first_element = [&](std::int64_t columns, std::uint32_t alignment) {
+    matmul_call const call({4, columns, k, true, false});
+    cublasLtMatmulPreference_t preference = nullptr;
+    REQUIRE(cublasLtMatmulPreferenceCreate(&preference) == CUBLAS_STATUS_SUCCESS);
+    REQUIRE(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &alignment,
+                                                 sizeof alignment) == CUBLAS_STATUS_SUCCESS);
+    cublasLtMatmulHeuristicResult_t result;
+    int found = 0;
+    REQUIRE(cublasLtMatmulAlgoGetHeuristic(call.handle, call.product, call.a, call.b, call.d, call.d, preference, 1,
+                                           &result, &found) == CUBLAS_STATUS_SUCCESS);
+    REQUIRE(cublasLtMatmulPreferenceDestroy(preference) == CUBLAS_STATUS_SUCCESS);
+    float const one = 1, zero = 0;
+    REQUIRE(cublasLtMatmul(call.handle, call.product, &one, x.data(), call.a, y.data(), call.b, &zero, z.data(), call.d,
+                           z.data(), call.d, &result.algo, nullptr, 0, nullptr) == CUBLAS_STATUS_SUCCESS);
+    return z.values()[0];
+  };
+  REQUIRE(first_element(64, 16) == first_element(64, 256));
+  REQUIRE(first_element(64, 16) != first_element(63, 16));
+  REQUIRE(first_element(64, 16) != first_element(64, 8));
+  REQUIRE(first_element(64, 16) == Approx(first_element(63, 4)));
 }

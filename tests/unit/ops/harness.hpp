@@ -3,6 +3,7 @@
 /// What every test of an op needs: guarded matrices, random values from printed seeds, and one tolerance.
 #pragma once
 
+#include <rlvr/core/dtype.hpp>
 #include <rlvr/core/tensor_view.hpp>
 
 #include <bit>
@@ -66,6 +67,34 @@ class guarded {
   std::size_t rows_, columns_, stride_;
   storage<float> storage_;
 };
+
+/// A matrix in bfloat16, as weights are stored: NaN between its rows and round it.
+class bf16_matrix {
+ public:
+  /// The values of `from`, rounded.
+  explicit bf16_matrix(rlvr::matrix_view<float const> from, std::size_t gap = 0)
+      : rows_(from.rows),
+        columns_(from.columns),
+        stride_(from.columns + gap),
+        storage_(2 * margin + rows_ * stride_, rlvr::bf16::from_bits(sentinel)) {
+    for (std::size_t i = 0; i < rows_; ++i)
+      for (std::size_t j = 0; j < columns_; ++j) view()(i, j) = rlvr::bf16(from(i, j));
+  }
+
+  [[nodiscard]] rlvr::matrix_view<rlvr::bf16> view() { return {storage_.data() + margin, rows_, columns_, stride_}; }
+
+ private:
+  static constexpr std::size_t margin = 32;
+  static constexpr std::uint16_t sentinel = 0x7fc1;
+  std::size_t rows_, columns_, stride_;
+  storage<rlvr::bf16> storage_;
+};
+
+/// The values as bfloat16 holds them.
+[[nodiscard]] inline reference::matrix rounded(reference::matrix values) {
+  for (double& x : values.values) x = static_cast<double>(static_cast<float>(rlvr::bf16(static_cast<float>(x))));
+  return values;
+}
 
 /// The tolerance of float: an output that sums `length` terms of size about `magnitude` may be off by
 /// 6 eps sqrt(length) magnitude + 1e-7.  (Roundings of a sum walk at random; 6 covers the worst of some 10^5 outputs.)

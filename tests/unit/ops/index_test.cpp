@@ -3,6 +3,7 @@
 #include <rlvr/ops/rows.hpp>
 
 #include "harness.hpp"
+#include <iterator>
 #include <support/backend.hpp>
 
 namespace {
@@ -68,6 +69,14 @@ TEST_CASE("gather, scatter: copies in the order of the index; scatter_add: its t
           exact = exact && same_bits(gathered.view().middle_rows(i, 1),
                                      source.view().middle_rows(static_cast<std::size_t>(any[i]), 1));
         CHECK(exact);
+        test::bf16_matrix table(source.view(), 1);  // an embedding in bfloat16
+        guarded widened(rows, width, 1);
+        execute(context, rlvr::ops::gather_rows{.source = table.view(), .index = any.data(), .output = widened.view()});
+        exact = widened.intact();
+        for (std::size_t i = 0; i < rows; ++i)
+          exact = exact && same_bits(widened.view().middle_rows(i, 1),
+                                     table.view().middle_rows(static_cast<std::size_t>(any[i]), 1));
+        CHECK(exact);
 
         execute(context,
                 rlvr::ops::scatter_rows{
@@ -97,6 +106,32 @@ TEST_CASE("gather, scatter: copies in the order of the index; scatter_add: its t
         CHECK((gathered.intact() && scattered.intact() && added.intact()));
       }
     }
+}
+
+TEST_CASE("round_to_bfloat16: every element to the nearest, its neighbours untouched") {
+  for (std::size_t const count : test::sizes{0, 1, 7, 4095, 4096, 4097, 3 * 4096 + 33}) {
+    INFO("count=" << count);
+    std::mt19937 engine(static_cast<unsigned>(count));
+    guarded values(1, count);
+    values.randomise(engine, 3.0f);
+    float const special[] = {test::nan, test::infinity, -0.0f, 1.00390625f, 1.01171875f, 3.4e38f, 1e-40f};
+    for (std::size_t i = 0; i < count && i < std::size(special); ++i) values.data()[i] = special[i];
+    auto const sentinel = rlvr::bf16::from_bits(0x1234);
+    test::storage<rlvr::bf16> result(count + 8, sentinel);
+    auto&& context = test::make_context(2);
+    execute(context,
+            rlvr::ops::round_to_bfloat16{.source = {values.data(), count}, .destination = {&result[4], count}});
+    bool exact = values.intact();
+    for (std::size_t i = 0; i < result.size(); ++i) {
+      bool const inside = i >= 4 && i < 4 + count;
+      auto const expected = inside ? rlvr::bf16(values.data()[i - 4]) : sentinel;
+      exact = exact && result[i].bits == expected.bits;
+    }
+    CHECK(exact);
+    CHECK_THROWS_AS(
+        execute(context, rlvr::ops::round_to_bfloat16{.source = {values.data(), count}, .destination = result}),
+        rlvr::shape_error);
+  }
 }
 
 TEST_CASE("copy_rows: the same bits, gaps and neighbours untouched; it refuses other extents") {

@@ -6,6 +6,7 @@
 #include <rlvr/rl/penalty.hpp>
 
 #include "loss_support.hpp"
+#include <cmath>
 
 namespace {
 
@@ -98,6 +99,62 @@ TEST_CASE("linear_policy_loss: a user's own arithmetic, reading every field of t
     return -std::exp(l - t.behaviour_log_prob) * t.advantage + 0.25 * h * h +
            static_cast<double>(0.1f) * (t.reference_log_prob - l) + t.mean_log_ratio * l;
   });
+}
+
+// Every product's operands are those that bfloat16 holds, but for the gradient of the logits, which a GPU rounds before
+// it multiplies (relative error 2^-8): hidden_gradient may be off by 2^-8 sum_v |d_v w_vk|, the weight's likewise.
+TEST_CASE("linear_policy_loss: a head in bfloat16") {
+  auto&& context = test::make_context(2);
+  reference::objective const f = [](double l, double, token_record const&) { return -l; };
+  for (loss_case const& c : {loss_case{9, 16, 33, 4, 1.0f, masking::some, 21},
+                             {5, 7, 61, 128, 0.7f, masking::none, 22},
+                             {17, 40, test::wide, 8, 1.3f, masking::some, 23}}) {
+    INFO(c);
+    loss_batch batch(c);
+    test::bf16_matrix weight(batch.weight.view(), c.seed % 2);
+    auto const rw = test::rounded(reference::copy_of(batch.weight.view()));
+    auto rh = reference::copy_of(batch.hidden.view());
+    if (test::on_cuda) rh = test::rounded(rh);
+    auto const temperature = static_cast<double>(c.temperature);
+    auto const expected = reference::linear_policy_loss(rh, rw, temperature, batch.records, f);
+    test::loss_outputs out(c);
+    auto head = batch.head(c);
+    head.weight = weight.view();
+    test::execute(context, rlvr::ops::linear_policy_loss<rlvr::cross_entropy>{
+                               .head = head,
+                               .records = batch.library_records(),
+                               .results = {.log_prob = out.log_prob.data(), .loss = out.loss.data()},
+                               .hidden_gradient = out.hidden_gradient.view(),
+                               .weight_gradient = out.weight_gradient.view()});
+    std::size_t const length = c.width + c.vocabulary;
+    RLVR_CHECK_CLOSE(out.log_prob.view(), test::as_row(expected.log_prob), length, 4.0);
+
+    reference::matrix hidden_bound(c.rows, c.width), weight_bound(c.vocabulary, c.width);
+    for (std::size_t i = 0; test::on_cuda && i < c.rows; ++i) {
+      if (batch.records[i].target < 0) continue;
+      std::vector<double> logits(c.vocabulary);
+      for (std::size_t v = 0; v < c.vocabulary; ++v)
+        for (std::size_t k = 0; k < c.width; ++k) logits[v] += rh(i, k) * rw(v, k);
+      auto const row = reference::token_statistics(logits, temperature, batch.records[i].target);
+      auto const d = reference::logit_gradient(row, temperature, batch.records[i].target, batch.records[i].scale, 0);
+      for (std::size_t v = 0; v < c.vocabulary; ++v)
+        for (std::size_t k = 0; k < c.width; ++k) {
+          hidden_bound(i, k) += 0x1p-8 * std::abs(d[v] * rw(v, k));
+          weight_bound(v, k) += 0x1p-8 * std::abs(d[v] * rh(i, k));
+        }
+    }
+    auto const worst_excess = [&](auto const& found, reference::matrix const& wanted, reference::matrix const& bound) {
+      double worst = 0;
+      for (std::size_t i = 0; i < found.rows; ++i)
+        for (std::size_t j = 0; j < found.columns; ++j)
+          worst = std::fmax(worst, std::abs(static_cast<double>(found(i, j)) - wanted(i, j)) /
+                                       (bound(i, j) + test::tolerance(static_cast<double>(length + c.rows), 4.0)));
+      return worst;
+    };
+    CHECK(worst_excess(out.hidden_gradient.view(), expected.hidden_gradient, hidden_bound) < 1);
+    CHECK(worst_excess(out.weight_gradient.view(), expected.weight_gradient, weight_bound) < 1);
+    CHECK((out.hidden_gradient.intact() && out.weight_gradient.intact()));
+  }
 }
 
 TEST_CASE("linear_policy_loss: the reference's gradients are those of its total loss") {

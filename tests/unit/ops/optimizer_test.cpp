@@ -99,6 +99,57 @@ TEST_CASE("adamw_step: five steps agree with double; the gradient is consumed; t
   }
 }
 
+TEST_CASE("adamw_step: what a replayed step reads from the context's memory has the bits of the host's values") {
+  rlvr::adamw_rule const rule{.learning_rate = 0.01};
+  for (std::size_t const n : sizes)
+    for (double const norm : {0.5, 4.0, static_cast<double>(test::infinity), static_cast<double>(test::nan)}) {
+      INFO("n=" << n << " norm=" << norm);
+      auto&& context = test::make_context(3);
+      std::mt19937 engine(static_cast<unsigned>(n));
+      guarded parameter(1, n), gradient(1, n), first(1, n), second(1, n);
+      parameter.randomise(engine);
+      gradient.randomise(engine);
+      first.randomise(engine);
+      second.fill(0.5f);
+      guarded other_parameter = parameter, other_gradient = gradient, other_first = first, other_second = second;
+      guarded before = parameter, first_before = first;
+      bool const finite = std::isfinite(norm);
+      if (finite)
+        execute(context,
+                rlvr::ops::adamw_step{.parameter = span_of(parameter),
+                                      .gradient = span_of(gradient),
+                                      .first_moment = span_of(first),
+                                      .second_moment = span_of(second),
+                                      .rule = rule,
+                                      .step = 3,
+                                      .factor = 0.7,
+                                      .gradient_scale = static_cast<float>(rlvr::clip_coefficient(norm, 1.0))});
+      test::storage<rlvr::adamw_update<float>> update(1, rule.at<float>(3, 0.7));
+      test::storage<double> norms(1, norm);
+      test::storage<rlvr::bf16> mirror(n, rlvr::bf16(7.0f));
+      execute(context, rlvr::ops::adamw_step{.parameter = span_of(other_parameter),
+                                             .gradient = span_of(other_gradient),
+                                             .first_moment = span_of(other_first),
+                                             .second_moment = span_of(other_second),
+                                             .rule = rule,
+                                             .update = update.data(),
+                                             .norm = norms.data(),
+                                             .max_norm = 1.0,
+                                             .mirror = {mirror.data(), n}});
+      CHECK(test::same_bits(finite ? parameter.view() : before.view(), other_parameter.view()));
+      CHECK(test::same_bits(finite ? first.view() : first_before.view(), other_first.view()));
+      CHECK(test::same_bits(second.view(), other_second.view()));
+      bool rounded = true, zero = true;
+      for (std::size_t i = 0; i < n; ++i) {
+        float const expected = finite ? other_parameter.data()[i] : 7.0f;
+        rounded = rounded && static_cast<float>(mirror[i]) == static_cast<float>(rlvr::bf16(expected));
+        zero = zero && other_gradient.data()[i] == 0.0f;
+      }
+      CHECK(rounded);
+      CHECK(zero);
+    }
+}
+
 TEST_CASE("adamw_step: sizes, steps and settings that do not fit are refused") {
   auto&& context = test::make_context(1);
   guarded a(1, 4), b(1, 5);

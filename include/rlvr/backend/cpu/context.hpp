@@ -6,6 +6,7 @@
 
 #include <rlvr/backend/cpu/threads.hpp>
 #include <rlvr/core/math.hpp>
+#include <rlvr/core/replay_key.hpp>
 #include <rlvr/core/tensor.hpp>
 #include <rlvr/kernel/cooperative_group.hpp>
 
@@ -57,6 +58,22 @@ class context {
   template <class T>
   [[nodiscard]] T const* visible(std::span<T const> data) const {
     return data.data();
+  }
+
+  /// Copies host data into memory of this context, in order with ops.
+  template <class T>
+  void stage(T* to, std::span<T const> data) const {
+    std::copy(data.begin(), data.end(), to);
+  }
+
+  /// A backend that keeps tables of an attention plan brings them up to date; here there are none.
+  template <class Plan>
+  void load_plan(Plan const&, std::size_t) const {}
+
+  /// Runs ops that a backend may record and replay (see replay_key.hpp); here it just runs them.
+  template <class Body>
+  void replayable(replay_key const&, Body&& body) const {
+    body();
   }
 
   /// Copies host data into memory of this context.

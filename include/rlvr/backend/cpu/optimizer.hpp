@@ -8,6 +8,7 @@
 #include <rlvr/kernel/cooperative_group.hpp>
 #include <rlvr/ops/optimizer.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <vector>
@@ -63,11 +64,18 @@ inline void run(context& ctx, ops::global_norm const& op) {
 }
 
 inline void run(context& ctx, ops::adamw_step const& op) {
-  adamw_update<float> const update = op.rule.at<float>(op.step, op.factor);
-  float const scale = op.gradient_scale;
+  adamw_update<float> const update = op.update ? *op.update : op.rule.at<float>(op.step, op.factor);
+  bool const skipped = op.norm && !std::isfinite(*op.norm);
+  float const scale = op.norm && !skipped
+                          ? op.gradient_scale * static_cast<float>(clip_coefficient(*op.norm, op.max_norm))
+                          : op.gradient_scale;
   ctx.parallel_pieces(op.parameter.size(), detail::arena_block, [&](std::size_t first, std::size_t count, std::size_t) {
     float* const parameter = op.parameter.data() + first;
     float* const gradient = op.gradient.data() + first;
+    if (skipped) {
+      std::fill(gradient, gradient + count, 0.0f);
+      return;
+    }
     float* const first_moment = op.first_moment.data() + first;
     float* const second_moment = op.second_moment.data() + first;
     std::size_t i = 0;
@@ -77,6 +85,8 @@ inline void run(context& ctx, ops::adamw_step const& op) {
       update(parameter[i], first_moment[i], second_moment[i], gradient[i] * scale);
       gradient[i] = 0.0f;
     }
+    if (!op.mirror.empty())
+      for (std::size_t k = 0; k < count; ++k) op.mirror[first + k] = bf16(parameter[k]);
   });
 }
 

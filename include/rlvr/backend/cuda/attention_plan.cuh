@@ -11,6 +11,7 @@
 #include <rlvr/backend/cuda/check.cuh>
 #include <rlvr/backend/cuda/memory.cuh>
 #include <rlvr/core/math.hpp>
+#include <rlvr/core/replay_key.hpp>
 #include <rlvr/core/tensor.hpp>
 #include <rlvr/ops/attention.hpp>
 
@@ -42,6 +43,10 @@ class device_table {
   }
 
   [[nodiscard]] T const* data() const noexcept { return storage_.data(); }
+  void fingerprint(replay_key& key) const {
+    key.add(storage_);
+    key.add(count_);
+  }
   [[nodiscard]] std::size_t size() const noexcept { return count_; }
 
  private:
@@ -83,6 +88,39 @@ class attention_plan_cache {
     spans_.assign(ctx, host_spans_);
     ranges_.assign(ctx, plan_ranges_);
     selected_ = true;
+  }
+
+  /// Makes the plan current and brings all tables that attention over `keys` keys has used before up to date, so that
+  /// captured work finds them.
+  template <class Context>
+  void load(Context& ctx, ops::attention_plan const& plan, std::size_t keys) {
+    select(ctx, plan);
+    keys_ = keys;
+    for (auto const& entry : tiles_)
+      if (!entry.current) (void)query_tiles(ctx, entry.first, entry.second);
+    while (schedules_.size() > kept_schedules) schedules_.pop_front();
+    for (auto const& entry : schedules_)
+      if (entry.first == keys && !entry.current) (void)key_schedule(ctx, keys, entry.second);
+  }
+
+  /// Addresses and sizes of what was loaded: work that was captured depends on nothing else of the plan.
+  void fingerprint(replay_key& key) const {
+    spans_.fingerprint(key);
+    ranges_.fingerprint(key);
+    key.add(longest_span(1));
+    for (auto const& entry : tiles_) {
+      key.add(entry.first);
+      key.add(entry.second);
+      entry.table.fingerprint(key);
+    }
+    for (auto const& entry : schedules_) {
+      if (entry.first != keys_) continue;
+      key.add(entry.second);
+      key.add(entry.table.slots);
+      entry.table.visits.fingerprint(key);
+      entry.table.tasks.fingerprint(key);
+      entry.table.sums.fingerprint(key);
+    }
   }
 
   /// @pre select
@@ -141,7 +179,11 @@ class attention_plan_cache {
     return entries.emplace_back(keyed<Table>{first, second});
   }
 
+  /// Schedules for different numbers of keys that stay on the device.
+  static constexpr std::size_t kept_schedules = 16;
+
   bool selected_ = false;
+  std::size_t keys_ = 0;
   std::vector<ops::query_span> plan_spans_;
   std::vector<ops::key_range> plan_ranges_;
   std::vector<detail::attention_span> host_spans_;

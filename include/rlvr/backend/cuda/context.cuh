@@ -2,11 +2,16 @@
 /// @file
 /// The GPU's execution context: one stream, scratch memory, cuBLASLt.  Everything that ops do is ordered on the stream;
 /// ops neither allocate (once their scratch has its size) nor wait, so a step can be captured into a CUDA graph.
+///
+/// A step has two halves.  The host *loads* what the step reads into memory that stays where it is (model::step_input,
+/// `load_plan`), then `replayable` *runs* ops alone: eagerly the first time, captured the second, a graph launch after.
+/// The key of `replayable` names the shapes and addresses of the step; the context adds its own.
 /// One context serves one caller at a time; make as many as there are independent callers.
 #pragma once
 
 #include <rlvr/backend/cuda/attention_plan.cuh>
 #include <rlvr/backend/cuda/check.cuh>
+#include <rlvr/backend/cuda/graph.cuh>
 #include <rlvr/backend/cuda/memory.cuh>
 #include <rlvr/backend/cuda/product.cuh>
 #include <rlvr/backend/cuda/staging.cuh>
@@ -48,6 +53,7 @@ enum class scratch_purpose : std::size_t {
   chunk,      ///< logits of a chunk of rows
   reduction,  ///< partial sums
   attention,  ///< per-row sums of the attention's backward pass
+  operand,    ///< operands of a product in bfloat16, and what must be copied to be aligned
   count_
 };
 
@@ -95,6 +101,39 @@ class context {
   requires std::is_trivially_copyable_v<T>
   [[nodiscard]] T const* visible(std::span<T const> data) {
     return static_cast<T const*>(staging_.copy(data.data(), data.size_bytes(), stream_));
+  }
+
+  /// Host data into device memory, ordered on the stream; does not wait, and `data` may go.
+  template <class T>
+  requires std::is_trivially_copyable_v<T>
+  void stage(T* to, std::span<T const> data) {
+    if (data.empty()) return;
+    check(cudaMemcpyAsync(to, visible(data), data.size_bytes(), cudaMemcpyDeviceToDevice, stream_), "cudaMemcpyAsync");
+  }
+
+  /// The tables of a plan that attention over `keys` keys will run with: the device's copies are brought up to date.
+  void load_plan(ops::attention_plan const& plan, std::size_t keys) { attention_plans_.load(*this, plan, keys); }
+
+  /// Whether `replayable` captures and replays; results are the same bit for bit.
+  [[nodiscard]] bool& use_graphs() noexcept { return use_graphs_; }
+  [[nodiscard]] graph_cache const& graphs() const noexcept { return graphs_; }
+
+  /// Runs `body`, which runs ops and does nothing else, or a graph that was captured from it.
+  /// @param key  all that `body` depends on beside this context: shapes, settings, addresses
+  template <class Body>
+  void replayable(replay_key const& key, Body&& body) {
+    if (!use_graphs_) {
+      body();
+      return;
+    }
+    graphs_.run(
+        stream_,
+        [&] {
+          replay_key whole = key;
+          fingerprint(whole);
+          return whole;
+        },
+        body);
   }
 
   /// Copies host data into device memory; returns when the host's copy is no longer needed.
@@ -147,6 +186,15 @@ class context {
         matmul_workspace_(matmul_workspace_bytes),
         products_(cublaslt_.get(), matmul_workspace_.data(), matmul_workspace_bytes) {}
 
+  void fingerprint(replay_key& key) {
+    for (auto const& block : scratch_) key.add(block);
+    attention_plans_.fingerprint(key);
+    key.add(attention_.tensor_cores);
+    key.add(products_.settings().batch_invariant);
+    key.add(products_.settings().representative_rows);
+    key.add(products_.settings().compute_type);
+  }
+
   cudaStream_t stream_;
   std::unique_ptr<std::remove_pointer_t<cudaStream_t>, detail::destroy_stream> owned_stream_;
   std::unique_ptr<std::remove_pointer_t<cublasLtHandle_t>, detail::destroy_cublaslt> cublaslt_;
@@ -156,6 +204,8 @@ class context {
   staging staging_;
   attention_plan_cache attention_plans_;
   attention_settings attention_;
+  graph_cache graphs_;
+  bool use_graphs_ = true;
 };
 
 }  // namespace cuda

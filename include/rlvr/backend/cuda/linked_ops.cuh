@@ -4,8 +4,14 @@
 /// by that unit, for the objectives that the program has.
 #pragma once
 
+#include <rlvr/backend/cuda/attention.cuh>
+#include <rlvr/backend/cuda/attention_gradient.cuh>
 #include <rlvr/backend/cuda/linked.cuh>
-#include <rlvr/cuda.cuh>
+#include <rlvr/backend/cuda/losses.cuh>
+#include <rlvr/backend/cuda/matmul.cuh>
+#include <rlvr/backend/cuda/optimizer.cuh>
+#include <rlvr/backend/cuda/rows.cuh>
+#include <rlvr/ops/execute.hpp>
 
 RLVR_NAMESPACE_BEGIN
 namespace cuda {
@@ -30,6 +36,7 @@ template void run(linked_context&, ops::linear_weight_gradient const&);
 template void run(linked_context&, ops::rms_norm const&);
 template void run(linked_context&, ops::rms_norm_gradient const&);
 template void run(linked_context&, ops::rope const&);
+template void run(linked_context&, ops::round_to_bfloat16 const&);
 template void run(linked_context&, ops::sample_tokens const&);
 template void run(linked_context&, ops::scatter_add_rows const&);
 template void run(linked_context&, ops::scatter_rows const&);

@@ -39,17 +39,38 @@ __global__ void __launch_bounds__(Threads) fold_norm_kernel(double const* sums, 
 /// Elements that one thread of `adamw_kernel` updates: sixteen independent loads hide the memory's latency.
 inline constexpr unsigned adamw_elements = 4;
 
+/// The op's arguments as the kernel takes them.
+struct adamw_arguments {
+  adamw_update<float> value;  ///< used where `update` is null
+  adamw_update<float> const* update;
+  double const* norm;
+  double max_norm;
+  float gradient_scale;
+  std::size_t count;
+  float* parameter;
+  float* gradient;
+  float* first_moment;
+  float* second_moment;
+  bf16* mirror;
+};
+
 template <unsigned Threads>
-__global__ void __launch_bounds__(Threads)
-    adamw_kernel(adamw_update<float> update, float gradient_scale, std::size_t count, float* parameter, float* gradient,
-                 float* first_moment, float* second_moment) {
+__global__ void __launch_bounds__(Threads) adamw_kernel(adamw_arguments op) {
+  adamw_update<float> const update = op.update ? *op.update : op.value;
+  double const norm = op.norm ? *op.norm : 0.0;
+  bool const skipped = !(norm <= 1.7976931348623157e308);  // infinite or NaN
+  float scale = op.gradient_scale;
+  if (op.norm) scale *= static_cast<float>(clip_coefficient(norm, op.max_norm));
   std::size_t const first = static_cast<std::size_t>(blockIdx.x) * (Threads * adamw_elements) + threadIdx.x;
 #pragma unroll
   for (unsigned k = 0; k < adamw_elements; ++k) {
     std::size_t const i = first + k * Threads;
-    if (i < count) {
-      update(parameter[i], first_moment[i], second_moment[i], gradient[i] * gradient_scale);
-      gradient[i] = 0.0f;
+    if (i < op.count) {
+      if (!skipped) {
+        update(op.parameter[i], op.first_moment[i], op.second_moment[i], op.gradient[i] * scale);
+        if (op.mirror) op.mirror[i] = bf16(op.parameter[i]);
+      }
+      op.gradient[i] = 0.0f;
     }
   }
 }
@@ -70,8 +91,17 @@ template <std::same_as<context> Context>
 void run(Context& ctx, ops::adamw_step const& op) {
   std::size_t const each = std::size_t{small_block} * detail::adamw_elements;
   launch(detail::adamw_kernel<small_block>, math::ceil_div(op.parameter.size(), each), small_block, 0, ctx.stream(),
-         op.rule.at<float>(op.step, op.factor), op.gradient_scale, op.parameter.size(), op.parameter.data(),
-         op.gradient.data(), op.first_moment.data(), op.second_moment.data());
+         detail::adamw_arguments{.value = op.rule.at<float>(op.step, op.factor),
+                                 .update = op.update,
+                                 .norm = op.norm,
+                                 .max_norm = op.max_norm,
+                                 .gradient_scale = op.gradient_scale,
+                                 .count = op.parameter.size(),
+                                 .parameter = op.parameter.data(),
+                                 .gradient = op.gradient.data(),
+                                 .first_moment = op.first_moment.data(),
+                                 .second_moment = op.second_moment.data(),
+                                 .mirror = op.mirror.empty() ? nullptr : op.mirror.data()});
 }
 
 }  // namespace cuda
