@@ -4,6 +4,10 @@
 /// at once: an error that surfaces three calls later names the wrong one.
 #pragma once
 
+#if !defined(__CUDACC__) && !defined(RLVR_CUDA_EMULATION) && !defined(RLVR_CUDA_LINKED)
+#  error "This header needs nvcc; host code may include <rlvr/backend/cuda/linked.cuh>, or <rlvr/cpu.hpp>"
+#endif
+
 #include <rlvr/core/error.hpp>
 
 #include <cublasLt.h>

@@ -59,8 +59,9 @@ enum class scratch_purpose : std::size_t {
 
 /// How attention multiplies.
 struct attention_settings {
-  /// Queries, keys, values and weights rounded to bfloat16 and multiplied by tensor cores with float sums, on sm_80 and
-  /// later; else plain float arithmetic.
+  /// Queries, keys, values, weights and, backward, dO and dS rounded to bfloat16 and multiplied by tensor cores with
+  /// float sums, on compute capability 8 and later; else plain float arithmetic.  Must not change between an op and its
+  /// gradient.
   bool tensor_cores = false;
 };
 

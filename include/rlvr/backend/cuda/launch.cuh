@@ -7,7 +7,7 @@
 #pragma once
 
 #if !defined(__CUDACC__) && !defined(RLVR_CUDA_EMULATION)
-#  error "Kernels need nvcc; other compilers take rlvr/backend/cuda/linked.cuh, and rlvr/cpu.hpp"
+#  error "Kernels need nvcc; host code may include <rlvr/backend/cuda/linked.cuh>, or <rlvr/cpu.hpp>"
 #endif
 
 #include <rlvr/backend/cuda/check.cuh>

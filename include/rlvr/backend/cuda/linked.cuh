@@ -13,6 +13,10 @@
 /// No kernel is named in a unit of the host compiler, and none in the interface between the two.
 #pragma once
 
+#if !defined(RLVR_CUDA_LINKED)
+#  define RLVR_CUDA_LINKED  // the headers below launch nothing and may be read by any compiler
+#endif
+
 #include <rlvr/backend/cuda/context.cuh>
 #include <rlvr/ops/execute.hpp>
 
