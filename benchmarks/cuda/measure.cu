@@ -25,9 +25,12 @@ class repeated {
   repeated(session& run, entry const& what) : run_(run), op_(run.prepared(what)) {}
 
   void operator()(std::size_t times) {
-    rlvr::replay_key key;
-    key.add(run_.number());
-    key.add(times);
+    auto const key = [&] {
+      rlvr::replay_key words;
+      words.add(run_.number());
+      words.add(times);
+      return words;
+    };
     run_.context.replayable(key, [&] {
       for (std::size_t i = 0; i < times; ++i) op_(run_.context);
     });

@@ -10,8 +10,8 @@
 
 #include <rlvr/core/error.hpp>
 #include <rlvr/core/random.hpp>
+#include <rlvr/core/step_input.hpp>
 #include <rlvr/model/kv_cache.hpp>
-#include <rlvr/model/step_input.hpp>
 #include <rlvr/model/transformer.hpp>
 #include <rlvr/ops/linear.hpp>
 #include <rlvr/ops/sample_tokens.hpp>
@@ -258,16 +258,18 @@ class generation {
       host_row_index_.push_back(static_cast<std::int32_t>(results_[active_[i].result].prompt));
     row_index_.load(context_, host_row_index_);
     load_sampling(count);
-    context_.replayable(step_key(continuing), [&] {
-      if (continuing > 0)
-        execute(context_, ops::copy_rows{.source = runner_.run_extend(weights_, cache_),
-                                         .destination = hidden_.first_rows(continuing)});
-      if (count > continuing)
-        execute(context_, ops::gather_rows{.source = prompt_hidden_.view(),
-                                           .index = row_index_.data(),
-                                           .output = hidden_.view().middle_rows(continuing, count - continuing)});
-      run_sampling(count);
-    });
+    context_.replayable(
+        [&] { return step_key(continuing); },
+        [&] {
+          if (continuing > 0)
+            execute(context_, ops::copy_rows{.source = runner_.run_extend(weights_, cache_),
+                                             .destination = hidden_.first_rows(continuing)});
+          if (count > continuing)
+            execute(context_, ops::gather_rows{.source = prompt_hidden_.view(),
+                                               .index = row_index_.data(),
+                                               .output = hidden_.view().middle_rows(continuing, count - continuing)});
+          run_sampling(count);
+        });
     collect(count);
     retire();
   }
@@ -362,10 +364,10 @@ class generation {
   std::size_t next_waiting_ = 0;
   std::vector<active_sequence> active_;
   std::vector<std::int32_t> tokens_, positions_, token_rows_, host_row_index_;
-  step_input<std::int32_t, Context> row_index_;
+  step_input<std::int32_t, memory> row_index_;
   std::vector<ops::key_range> ancestors_;
   std::vector<sample_key> host_keys_;
-  step_input<sample_key, Context> keys_;
+  step_input<sample_key, memory> keys_;
   matrix<float, memory> prefix_hidden_, prompt_hidden_, hidden_, logits_, drawn_;
   buffer<std::int32_t, memory> ids_;
   std::vector<std::int32_t> host_ids_;

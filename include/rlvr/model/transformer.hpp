@@ -10,6 +10,7 @@
 #pragma once
 
 #include <rlvr/core/model_config.hpp>
+#include <rlvr/core/step_input.hpp>
 #include <rlvr/core/tensor_view.hpp>
 #include <rlvr/core/weight_view.hpp>
 #include <rlvr/model/activations.hpp>
@@ -17,7 +18,6 @@
 #include <rlvr/model/parameters.hpp>
 #include <rlvr/model/prefix_tree.hpp>
 #include <rlvr/model/rope_table.hpp>
-#include <rlvr/model/step_input.hpp>
 #include <rlvr/ops/attention.hpp>
 #include <rlvr/ops/execute.hpp>
 #include <rlvr/ops/linear.hpp>
@@ -399,9 +399,9 @@ class transformer {
   rope_table<Context> rope_;
   std::size_t rows_ = 0;
   ops::attention_plan plan_;
-  step_input<std::int32_t, Context> tokens_;
-  step_input<std::int32_t, Context> positions_;
-  step_input<std::int32_t, Context> cache_rows_;
+  step_input<std::int32_t, memory> tokens_;
+  step_input<std::int32_t, memory> positions_;
+  step_input<std::int32_t, memory> cache_rows_;
   std::vector<matrix<float, memory>> residual_;  ///< inputs of the layers, and the output of the last
   std::vector<layer_activations<memory>> kept_;
   matrix<float, memory> final_;

@@ -85,6 +85,18 @@ struct adamw_rule {
   return coefficient < 1.0 ? coefficient : 1.0;
 }
 
+/// What a gradient of a given norm does to a step.
+struct clipped_step {
+  bool skipped;  ///< the norm is infinite or NaN
+  float scale;   ///< of the gradient
+};
+/// @param norm  the gradient's; null: not clipped
+[[nodiscard]] RLVR_HD inline clipped_step clip_step(double const* norm, double max_norm, float gradient_scale) {
+  if (!norm) return {false, gradient_scale};
+  if (!std::isfinite(*norm)) return {true, gradient_scale};
+  return {false, gradient_scale * static_cast<float>(clip_coefficient(*norm, max_norm))};
+}
+
 static_assert(std::is_trivially_copyable_v<adamw_rule> && std::is_trivially_copyable_v<adamw_update<float>>);
 
 RLVR_NAMESPACE_END

@@ -9,7 +9,7 @@
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/dtype.hpp>
 #include <rlvr/core/error.hpp>
-#include <rlvr/model/step_input.hpp>
+#include <rlvr/core/step_input.hpp>
 #include <rlvr/model/transformer.hpp>
 #include <rlvr/ops/linear_policy_loss.hpp>
 #include <rlvr/ops/optimizer.hpp>
@@ -147,14 +147,17 @@ class learner {
     inputs_.load(*context_, batch);
     constexpr bool with_sequences = needs_sequence_pass<Objective>;
     if constexpr (with_sequences) {  // the host looks at the log-probs in between
-      context_->replayable(pass_key(weights, head), [&] { gather_hidden(weights); });
+      context_->replayable([&] { return pass_key(weights, head); }, [&] { gather_hidden(weights); });
       summarise(weights, batch, objective, head);
     }
-    replay_key key = pass_key(weights, head);
-    key.add_type<Objective>();
-    key.add_bytes(objective);
-    sequences_on_device_.fingerprint(key);
-    context_->replayable(key, [&] {
+    auto const loss_key = [&] {
+      replay_key key = pass_key(weights, head);
+      key.add_type<Objective>();
+      key.add_bytes(objective);
+      sequences_on_device_.fingerprint(key);
+      return key;
+    };
+    context_->replayable(loss_key, [&] {
       if constexpr (!with_sequences) gather_hidden(weights);
       run_loss(weights, batch.tree.size(), objective, head);
     });
@@ -175,27 +178,20 @@ class learner {
     rule.validate();
     adamw_update<float> const step = rule.template at<float>(updates_ + 1, factor);
     step_.load(*context_, std::span(&step, 1));
-    replay_key key;
-    key.add_type<update_result>();
-    key.add(weights_.arena().size());
-    key.add(static_cast<void const*>(weights_.arena().data()));
-    key.add(static_cast<void const*>(rounded_ ? rounded_->arena().data() : nullptr));
-    for (auto const* block : {&gradient_, &first_moment_, &second_moment_}) key.add(*block);
-    key.add(norm_);
-    key.add_bytes(max_norm);
-    step_.fingerprint(key);
-    context_->replayable(key, [&] {
-      execute(*context_, ops::global_norm{.values = gradient_.span(), .result = norm_.data()});
-      execute(*context_, ops::adamw_step{.parameter = weights_.arena(),
-                                         .gradient = gradient_.span(),
-                                         .first_moment = first_moment_.span(),
-                                         .second_moment = second_moment_.span(),
-                                         .rule = rule,
-                                         .update = step_.data(),
-                                         .norm = norm_.data(),
-                                         .max_norm = max_norm,
-                                         .mirror = rounded_ ? rounded_->arena() : std::span<bf16>()});
-    });
+    context_->replayable([&] { return update_key(max_norm); },
+                         [&] {
+                           execute(*context_, ops::global_norm{.values = gradient_.span(), .result = norm_.data()});
+                           execute(*context_,
+                                   ops::adamw_step{.parameter = weights_.arena(),
+                                                   .gradient = gradient_.span(),
+                                                   .first_moment = first_moment_.span(),
+                                                   .second_moment = second_moment_.span(),
+                                                   .rule = rule,
+                                                   .update = step_.data(),
+                                                   .norm = norm_.data(),
+                                                   .max_norm = max_norm,
+                                                   .mirror = rounded_ ? rounded_->arena() : std::span<bf16>()});
+                         });
     update_result result;
     context_->download(&result.grad_norm, norm_.data(), 1);
     result.skipped = !std::isfinite(result.grad_norm);
@@ -209,9 +205,9 @@ class learner {
  private:
   /// A batch's records in the context's memory.
   struct batch_inputs {
-    model::step_input<std::int32_t, Context> row, target, sequence;
-    model::step_input<float, Context> scale, advantage, old_log_prob, reference_log_prob, behaviour_log_prob, weight;
-    model::step_input<std::uint8_t, Context> selected;
+    step_input<std::int32_t, memory> row, target, sequence;
+    step_input<float, memory> scale, advantage, old_log_prob, reference_log_prob, behaviour_log_prob, weight;
+    step_input<std::uint8_t, memory> selected;
 
     void load(Context& context, token_batch const& batch) {
       sequence.load(context, batch.sequence);
@@ -242,6 +238,20 @@ class learner {
     key.add(gradient_);
     key.add_bytes(head.temperature);
     key.add(head.chunk_rows);
+    return key;
+  }
+
+  /// What a recorded update has baked in.
+  [[nodiscard]] replay_key update_key(double max_norm) const {
+    replay_key key;
+    key.add_type<update_result>();
+    key.add(weights_.arena().size());
+    key.add(static_cast<void const*>(weights_.arena().data()));
+    key.add(static_cast<void const*>(rounded_ ? rounded_->arena().data() : nullptr));
+    for (auto const* block : {&gradient_, &first_moment_, &second_moment_}) key.add(*block);
+    key.add(norm_);
+    key.add_bytes(max_norm);
+    step_.fingerprint(key);
     return key;
   }
 
@@ -346,9 +356,9 @@ class learner {
   matrix<float, memory> results_;
   buffer<loss_value<float>, memory> losses_;
   std::vector<sequence_record<float>> sequences_;
-  model::step_input<sequence_record<float>, Context> sequences_on_device_;
+  step_input<sequence_record<float>, memory> sequences_on_device_;
   batch_inputs inputs_;
-  model::step_input<adamw_update<float>, Context> step_;
+  step_input<adamw_update<float>, memory> step_;
 };
 
 }  // namespace train

@@ -133,8 +133,11 @@ TEST_CASE("a step whose gradient is not finite changes nothing, captured or not"
 
 TEST_CASE("what cannot be captured is reported, and the stream works afterwards") {
   cuda::context context;
-  replay_key key;
-  key.add(7);
+  auto const key = [] {
+    replay_key words;
+    words.add(7);
+    return words;
+  };
   rlvr::buffer<float, cuda::device_memory> kept(4);
   context.replayable(key, [&] { context.zero(kept.data(), 4); });
   CHECK_THROWS_AS(context.replayable(key, [&] { rlvr::buffer<float, cuda::device_memory> const more(8); }),

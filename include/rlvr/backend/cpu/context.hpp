@@ -6,7 +6,6 @@
 
 #include <rlvr/backend/cpu/threads.hpp>
 #include <rlvr/core/math.hpp>
-#include <rlvr/core/replay_key.hpp>
 #include <rlvr/core/tensor.hpp>
 #include <rlvr/kernel/cooperative_group.hpp>
 
@@ -70,9 +69,9 @@ class context {
   template <class Plan>
   void load_plan(Plan const&, std::size_t) const {}
 
-  /// Runs ops that a backend may record and replay (see replay_key.hpp); here it just runs them.
-  template <class Body>
-  void replayable(replay_key const&, Body&& body) const {
+  /// Runs ops that a backend may record and replay, under a key (replay_key.hpp) that nobody asks for here.
+  template <class Key, class Body>
+  void replayable(Key&&, Body&& body) const {
     body();
   }
 

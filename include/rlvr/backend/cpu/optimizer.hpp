@@ -65,14 +65,11 @@ inline void run(context& ctx, ops::global_norm const& op) {
 
 inline void run(context& ctx, ops::adamw_step const& op) {
   adamw_update<float> const update = op.update ? *op.update : op.rule.at<float>(op.step, op.factor);
-  bool const skipped = op.norm && !std::isfinite(*op.norm);
-  float const scale = op.norm && !skipped
-                          ? op.gradient_scale * static_cast<float>(clip_coefficient(*op.norm, op.max_norm))
-                          : op.gradient_scale;
+  clipped_step const clipped = clip_step(op.norm, op.max_norm, op.gradient_scale);
   ctx.parallel_pieces(op.parameter.size(), detail::arena_block, [&](std::size_t first, std::size_t count, std::size_t) {
     float* const parameter = op.parameter.data() + first;
     float* const gradient = op.gradient.data() + first;
-    if (skipped) {
+    if (clipped.skipped) {
       std::fill(gradient, gradient + count, 0.0f);
       return;
     }
@@ -80,9 +77,9 @@ inline void run(context& ctx, ops::adamw_step const& op) {
     float* const second_moment = op.second_moment.data() + first;
     std::size_t i = 0;
     for (; i + lane_count <= count; i += lane_count)
-      detail::adamw_lanes(update, scale, parameter + i, gradient + i, first_moment + i, second_moment + i);
+      detail::adamw_lanes(update, clipped.scale, parameter + i, gradient + i, first_moment + i, second_moment + i);
     for (; i < count; ++i) {
-      update(parameter[i], first_moment[i], second_moment[i], gradient[i] * scale);
+      update(parameter[i], first_moment[i], second_moment[i], gradient[i] * clipped.scale);
       gradient[i] = 0.0f;
     }
     if (!op.mirror.empty())

@@ -208,17 +208,6 @@ void launch_attention_forward(context& ctx, attention_forward_arguments const& a
 
 }  // namespace detail
 
-/// Brings the plan's tables on the device up to date and runs nothing.  A graph that captured the op may then be
-/// replayed with a plan that has as many tiles, as the steps of decoding do while no sequence ends.
-template <std::same_as<context> Context>
-void prepare(Context& ctx, ops::attention_forward const& op) {
-  attention_plan_cache& plans = ctx.attention_plans();
-  plans.select(ctx, *op.plan);
-  std::size_t const group = op.shape.group();
-  unsigned const head = detail::padded_head(op.shape.head_size);
-  (void)plans.query_tiles(ctx, group, forward_tile(head, detail::few_rows(plans, group, head)).rows);
-}
-
 /// @throws unsupported_error for heads of more than 256 columns
 template <std::same_as<context> Context>
 void run(Context& ctx, ops::attention_forward const& op) {

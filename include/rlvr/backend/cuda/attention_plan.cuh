@@ -12,7 +12,7 @@
 #include <rlvr/backend/cuda/memory.cuh>
 #include <rlvr/core/math.hpp>
 #include <rlvr/core/replay_key.hpp>
-#include <rlvr/core/tensor.hpp>
+#include <rlvr/core/step_input.hpp>
 #include <rlvr/ops/attention.hpp>
 
 #include <cstddef>
@@ -27,33 +27,6 @@ RLVR_NAMESPACE_BEGIN
 namespace cuda {
 namespace detail {
 
-/// Host values in device memory of their own, which outlives `context.synchronize()`.
-template <class T>
-class device_table {
- public:
-  /// Ordered on the context's stream: kernels queued before still see the old values.
-  template <class Context>
-  void assign(Context& ctx, std::vector<T> const& values) {
-    if (values.size() > storage_.size()) storage_.reserve(math::max(values.size(), 2 * storage_.size()));
-    count_ = values.size();
-    if (count_ == 0) return;
-    check(cudaMemcpyAsync(storage_.data(), ctx.visible(std::span<T const>(values)), count_ * sizeof(T),
-                          cudaMemcpyDeviceToDevice, ctx.stream()),
-          "cudaMemcpyAsync");
-  }
-
-  [[nodiscard]] T const* data() const noexcept { return storage_.data(); }
-  void fingerprint(replay_key& key) const {
-    key.add(storage_);
-    key.add(count_);
-  }
-  [[nodiscard]] std::size_t size() const noexcept { return count_; }
-
- private:
-  buffer<T, device_memory> storage_;
-  std::size_t count_ = 0;
-};
-
 /// Whether two lists of plain integers agree.
 template <class T>
 [[nodiscard]] bool same_content(std::vector<T> const& a, std::vector<T> const& b) {
@@ -63,9 +36,9 @@ template <class T>
 
 /// `key_schedule` on the device.
 struct device_key_schedule {
-  device_table<query_visit> visits;
-  device_table<key_task> tasks;
-  device_table<key_sum> sums;
+  step_input<query_visit, device_memory> visits;
+  step_input<key_task, device_memory> tasks;
+  step_input<key_sum, device_memory> sums;
   std::int64_t slots = 0;
 };
 
@@ -85,8 +58,8 @@ class attention_plan_cache {
     host_spans_ = detail::attention_spans(plan);
     for (auto& entry : tiles_) entry.current = false;
     for (auto& entry : schedules_) entry.current = false;
-    spans_.assign(ctx, host_spans_);
-    ranges_.assign(ctx, plan_ranges_);
+    spans_.load(ctx, host_spans_);
+    ranges_.load(ctx, plan_ranges_);
     selected_ = true;
   }
 
@@ -136,10 +109,10 @@ class attention_plan_cache {
 
   /// The plan's queries in tiles.  @pre select
   template <class Context>
-  [[nodiscard]] detail::device_table<detail::query_tile> const& query_tiles(Context& ctx, std::size_t group,
-                                                                            std::size_t rows) {
-    keyed<detail::device_table<detail::query_tile>>& entry = find(tiles_, group, rows);
-    if (!entry.current) entry.table.assign(ctx, detail::query_tiles(host_spans_, group, rows));
+  [[nodiscard]] step_input<detail::query_tile, device_memory> const& query_tiles(Context& ctx, std::size_t group,
+                                                                                 std::size_t rows) {
+    keyed<step_input<detail::query_tile, device_memory>>& entry = find(tiles_, group, rows);
+    if (!entry.current) entry.table.load(ctx, detail::query_tiles(host_spans_, group, rows));
     entry.current = true;
     return entry.table;
   }
@@ -152,9 +125,9 @@ class attention_plan_cache {
     if (!entry.current) {
       detail::key_schedule const made = detail::make_key_schedule(
           host_spans_, plan_ranges_, static_cast<std::int64_t>(keys), static_cast<std::int64_t>(queries_per_task));
-      entry.table.visits.assign(ctx, made.visits);
-      entry.table.tasks.assign(ctx, made.tasks);
-      entry.table.sums.assign(ctx, made.sums);
+      entry.table.visits.load(ctx, made.visits);
+      entry.table.tasks.load(ctx, made.tasks);
+      entry.table.sums.load(ctx, made.sums);
       entry.table.slots = made.slots;
     }
     entry.current = true;
@@ -187,9 +160,9 @@ class attention_plan_cache {
   std::vector<ops::query_span> plan_spans_;
   std::vector<ops::key_range> plan_ranges_;
   std::vector<detail::attention_span> host_spans_;
-  detail::device_table<detail::attention_span> spans_;
-  detail::device_table<ops::key_range> ranges_;
-  std::list<keyed<detail::device_table<detail::query_tile>>> tiles_;
+  step_input<detail::attention_span, device_memory> spans_;
+  step_input<ops::key_range, device_memory> ranges_;
+  std::list<keyed<step_input<detail::query_tile, device_memory>>> tiles_;
   std::list<keyed<detail::device_key_schedule>> schedules_;
 };
 

@@ -3,7 +3,7 @@
 /// The GPU's execution context: one stream, scratch memory, cuBLASLt.  Everything that ops do is ordered on the stream;
 /// ops neither allocate (once their scratch has its size) nor wait, so a step can be captured into a CUDA graph.
 ///
-/// A step has two halves.  The host *loads* what the step reads into memory that stays where it is (model::step_input,
+/// A step has two halves.  The host *loads* what the step reads into memory that stays where it is (step_input,
 /// `load_plan`), then `replayable` *runs* ops alone: eagerly the first time, captured the second, a graph launch after.
 /// The key of `replayable` names the shapes and addresses of the step; the context adds its own.
 /// One context serves one caller at a time; make as many as there are independent callers.
@@ -86,6 +86,7 @@ class context {
   /// How products are computed; `set` forgets the algorithms chosen so far.
   [[nodiscard]] product_runner& products() noexcept { return products_; }
 
+  /// How attention multiplies; a change holds from the next op on.
   [[nodiscard]] attention_settings& attention() noexcept { return attention_; }
 
   /// The plan that attention ran with last, on the device.
@@ -112,7 +113,9 @@ class context {
     check(cudaMemcpyAsync(to, visible(data), data.size_bytes(), cudaMemcpyDeviceToDevice, stream_), "cudaMemcpyAsync");
   }
 
-  /// The tables of a plan that attention over `keys` keys will run with: the device's copies are brought up to date.
+  /// Brings the device's tables of the plan up to date that attention over `keys` keys will run with.  A graph that
+  /// captured the op may then be replayed with a plan that has as many tiles, as the steps of decoding do while no
+  /// sequence ends.
   void load_plan(ops::attention_plan const& plan, std::size_t keys) { attention_plans_.load(*this, plan, keys); }
 
   /// Whether `replayable` captures and replays; results are the same bit for bit.
@@ -120,9 +123,9 @@ class context {
   [[nodiscard]] graph_cache const& graphs() const noexcept { return graphs_; }
 
   /// Runs `body`, which runs ops and does nothing else, or a graph that was captured from it.
-  /// @param key  all that `body` depends on beside this context: shapes, settings, addresses
-  template <class Body>
-  void replayable(replay_key const& key, Body&& body) {
+  /// @param key  () -> replay_key: all that `body` depends on beside this context: shapes, settings, addresses
+  template <class Key, class Body>
+  void replayable(Key&& key, Body&& body) {
     if (!use_graphs_) {
       body();
       return;
@@ -130,7 +133,7 @@ class context {
     graphs_.run(
         stream_,
         [&] {
-          replay_key whole = key;
+          replay_key whole = key();
           fingerprint(whole);
           return whole;
         },

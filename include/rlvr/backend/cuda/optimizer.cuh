@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(Threads) fold_norm_kernel(double const* sums, 
   if (threadIdx.x == 0) *result = std::sqrt(total);
 }
 
-/// Elements that one thread of `adamw_kernel` updates: sixteen independent loads hide the memory's latency.
+/// Elements that one thread of `adamw_kernel` updates.
 inline constexpr unsigned adamw_elements = 4;
 
 /// The op's arguments as the kernel takes them.
@@ -57,17 +57,14 @@ struct adamw_arguments {
 template <unsigned Threads>
 __global__ void __launch_bounds__(Threads) adamw_kernel(adamw_arguments op) {
   adamw_update<float> const update = op.update ? *op.update : op.value;
-  double const norm = op.norm ? *op.norm : 0.0;
-  bool const skipped = !(norm <= 1.7976931348623157e308);  // infinite or NaN
-  float scale = op.gradient_scale;
-  if (op.norm) scale *= static_cast<float>(clip_coefficient(norm, op.max_norm));
+  clipped_step const clipped = clip_step(op.norm, op.max_norm, op.gradient_scale);
   std::size_t const first = static_cast<std::size_t>(blockIdx.x) * (Threads * adamw_elements) + threadIdx.x;
 #pragma unroll
   for (unsigned k = 0; k < adamw_elements; ++k) {
     std::size_t const i = first + k * Threads;
     if (i < op.count) {
-      if (!skipped) {
-        update(op.parameter[i], op.first_moment[i], op.second_moment[i], op.gradient[i] * scale);
+      if (!clipped.skipped) {
+        update(op.parameter[i], op.first_moment[i], op.second_moment[i], op.gradient[i] * clipped.scale);
         if (op.mirror) op.mirror[i] = bf16(op.parameter[i]);
       }
       op.gradient[i] = 0.0f;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// Host values that a step reads, in memory of the context that outlives the step.  They keep their address while they
+/// Host values that a step reads, in memory of a backend that outlives the step.  They keep their address while they
 /// fit: a step that was captured once finds what was loaded last.
 #pragma once
 
@@ -13,13 +13,13 @@
 #include <span>
 
 RLVR_NAMESPACE_BEGIN
-namespace model {
 
 /// An array that the host writes before a step and ops read in it.
-template <class T, class Context>
+template <class T, memory_space Memory>
 class step_input {
  public:
   /// Ordered with the context's ops: those queued before still see the old values.
+  template <class Context>
   void load(Context& context, std::span<T const> values) {
     if (values.size() > storage_.size()) storage_.reserve(math::max(values.size(), 2 * storage_.size()));
     count_ = values.size();
@@ -35,9 +35,8 @@ class step_input {
   }
 
  private:
-  buffer<T, typename Context::memory> storage_;
+  buffer<T, Memory> storage_;
   std::size_t count_ = 0;
 };
 
-}  // namespace model
 RLVR_NAMESPACE_END
