@@ -254,9 +254,9 @@ struct attention_case {
   [[nodiscard]] constexpr arithmetic units() const { return tensor_cores ? arithmetic::bf16 : arithmetic::fp32; }
   [[nodiscard]] std::string name() const {
     return std::string(op == attention_op::forward ? "attention_forward/" : "attention_gradient/") + model + "/" +
-           std::to_string(sequences) + "x" + std::to_string(queries) + (before ? "+" + std::to_string(before) : "") +
-           "/" + std::to_string(heads) + ":" + std::to_string(key_value_heads) + "x" + std::to_string(head_size) +
-           (tensor_cores ? "/BF16" : "/F32");
+           std::to_string(sequences) + "x" + std::to_string(queries) +
+           (before ? std::string("+").append(std::to_string(before)) : "") + "/" + std::to_string(heads) + ":" +
+           std::to_string(key_value_heads) + "x" + std::to_string(head_size) + (tensor_cores ? "/BF16" : "/F32");
   }
   /// One group of heads; prompts of more than one tile.
   [[nodiscard]] constexpr attention_case reduced() const {

@@ -23,16 +23,6 @@ namespace {
 constexpr std::size_t group_size = 4;
 constexpr std::int32_t end = 0;
 
-/// Llama's heads, and Qwen's with norms and biases.
-std::vector<model_config> configurations() {
-  model_config const llama = test::tiny_config(2);
-  model_config qwen = test::tiny_config(2);
-  qwen.qkv_bias = true;
-  qwen.qk_norm = true;
-  qwen.tie_word_embeddings = false;
-  return {llama, qwen};
-}
-
 /// A learner whose weights are a function of the seed.
 template <class Context>
 struct policy {
@@ -171,7 +161,7 @@ void check_rollouts(model_config const& config) {
 }  // namespace
 
 TEST_CASE("the CPU's bfloat16 weights are a way of storing them: the bits are those of rounded float weights") {
-  for (model_config const& config : configurations()) {
+  for (model_config const& config : test::tiny_families()) {
     policy<cpu::context> stored(config, dtype::bf16), rounded(config, dtype::f32, true), other(config, dtype::f32);
     pass_results const a = run_pass(stored), b = run_pass(rounded);
     CHECK(a.log_prob == b.log_prob);
@@ -186,7 +176,7 @@ TEST_CASE("the CPU's bfloat16 weights are a way of storing them: the bits are th
 // here, is off by about u sqrt(2 / 3) sqrt(9) = 0.01, and so are log-probs and, relatively, gradients, which pass the
 // same products backwards.  Allowed is twice that; a tenth of it must be there, or nothing was rounded.
 TEST_CASE("log-probs and gradients with bfloat16 weights are the float model's within their rounding") {
-  for (model_config const& config : configurations()) {
+  for (model_config const& config : test::tiny_families()) {
     CAPTURE(config.qk_norm);
     policy<cpu::context> exact(config, dtype::f32), host(config, dtype::bf16);
     policy<cuda::context> device(config, dtype::bf16), device_exact(config, dtype::f32);
@@ -212,14 +202,14 @@ TEST_CASE("log-probs and gradients with bfloat16 weights are the float model's w
 }
 
 TEST_CASE("bfloat16 weights: the sampler's log-probs are those of the training pass, bit for bit, after steps too") {
-  for (model_config const& config : configurations()) {
+  for (model_config const& config : test::tiny_families()) {
     check_rollouts<cpu::context>(config);
     check_rollouts<cuda::context>(config);
   }
 }
 
 TEST_CASE("supervised steps with bfloat16 weights: the master copy learns, and what runs is its rounding") {
-  policy<cuda::context> device(configurations()[1], dtype::bf16);
+  policy<cuda::context> device(test::tiny_families()[1], dtype::bf16);
   auto const groups = examples();
   double first = 0, last = 0;
   for (int step = 0; step < 8; ++step) {

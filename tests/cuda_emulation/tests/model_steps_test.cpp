@@ -81,20 +81,10 @@ double distance(std::vector<float> const& a, std::vector<float> const& b) {
   return worst;
 }
 
-/// Llama's heads, and Qwen's with norms and biases.
-std::vector<model_config> configurations() {
-  model_config const llama = test::tiny_config(2);
-  model_config qwen = test::tiny_config(2);
-  qwen.qkv_bias = true;
-  qwen.qk_norm = true;
-  qwen.tie_word_embeddings = false;
-  return {llama, qwen};
-}
-
 }  // namespace
 
 TEST_CASE("steps of GRPO on the GPU are those on the CPU") {
-  for (model_config const& config : configurations()) {
+  for (model_config const& config : test::tiny_families()) {
     CAPTURE(config.qk_norm);
     policy<cpu::context> host(config);
     policy<cuda::context> device(config);
@@ -117,7 +107,7 @@ TEST_CASE("steps of GRPO on the GPU are those on the CPU") {
 }
 
 TEST_CASE("gradients of a batch agree, and the GPU's log-probs of rollouts are those of its training pass") {
-  for (model_config const& config : configurations()) {
+  for (model_config const& config : test::tiny_families()) {
     policy<cpu::context> host(config);
     policy<cuda::context> device(config);
     auto const asked = prompts();

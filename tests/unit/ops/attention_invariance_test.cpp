@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The promise under prefix sharing: a token's attention has the same bits in a flat sequence, in any cut into
 // segments, in any batch, and decoded one token at a time through a cache; and the same step again has the same bits.
-#include "attention_support.hpp"
+#include "attention_invariance_support.hpp"
 
 namespace {
 
 using test::execute;
 using test::guarded;
 using test::same_bits;
-
-// A sequence cut at the given places: a chain of segments, each the parent of the next.
-test::tree chain(std::vector<std::size_t> const& lengths) {
-  test::tree result;
-  for (std::size_t const length : lengths) result.add(static_cast<int>(result.segments.size()) - 1, length);
-  return result;
-}
 
 }  // namespace
 
@@ -27,24 +20,10 @@ TEST_CASE("attention: flat, cut into segments, one token at a time - the same bi
       std::mt19937 engine(seed++);
       test::attention_data flat(h, tokens);
       flat.packed.randomise(engine, 1.5f);
-      auto const whole = chain({tokens}).plan();
+      auto const whole = test::chain({tokens}).plan();
       execute(context, flat.forward(whole));
 
-      for (std::size_t cut = 0; cut < test::scale(4, 2); ++cut) {
-        std::vector<std::size_t> lengths;
-        for (std::size_t rest = tokens; rest > 0;) {
-          std::size_t const length = lengths.size() == 4 ? rest : 1 + engine() % rest;
-          lengths.push_back(length);
-          rest -= length;
-        }
-        test::attention_data parts = flat;
-        parts.out.fill(test::nan);
-        auto const plan = chain(lengths).plan();
-        execute(context, parts.forward(plan));
-        CHECK(same_bits(flat.out.view(), parts.out.view()));
-        CHECK(same_bits(flat.maximum.view(), parts.maximum.view()));
-        CHECK(same_bits(flat.inverse.view(), parts.inverse.view()));
-      }
+      test::check_random_cuts(context, flat, test::scale(4, 2), engine);
 
       // Decode: keys arrive in a cache at another place, the shared prefix in a range of its own.
       std::size_t const prefix = tokens / 3;
@@ -89,26 +68,7 @@ TEST_CASE("attention: a path through a shared tree has the bits of the flat sequ
       shared.packed.randomise(engine);
       auto const plan = tree.plan();
       execute(context, shared.forward(plan));
-      auto const visible = tree.visible();
-      for (test::segment const& leaf : tree.segments) {
-        if (leaf.length == 0) continue;
-        // All that the leaf's last token sees, root first: the sequence without sharing.
-        std::vector<std::size_t> rows;
-        for (auto const& range : tree.ancestors(leaf))
-          for (std::int64_t n = 0; n < range.count; ++n) rows.push_back(static_cast<std::size_t>(range.begin + n));
-        for (std::size_t n = 0; n < leaf.length; ++n) rows.push_back(leaf.begin + n);
-        REQUIRE(rows.size() == visible[leaf.begin + leaf.length - 1].size());
-        test::attention_data flat(h, rows.size());
-        for (std::size_t i = 0; i < rows.size(); ++i)
-          for (std::size_t j = 0; j < flat.packed.columns(); ++j)
-            flat.packed.view()(i, j) = shared.packed.view()(rows[i], j);
-        auto const flat_plan = chain({rows.size()}).plan();
-        execute(context, flat.forward(flat_plan));
-        bool equal = true;
-        for (std::size_t i = 0; i < rows.size(); ++i)
-          equal = equal && same_bits(flat.out.view().middle_rows(i, 1), shared.out.view().middle_rows(rows[i], 1));
-        CHECK(equal);
-      }
+      test::check_paths_alone(context, shared, tree);
     }
 }
 
@@ -161,7 +121,7 @@ TEST_CASE("attention: keys that a token does not see cannot change it, not even 
   };
   for (std::size_t const poisoned : test::sizes{1, 5, 31, 32, 39}) {  // a later token of the same segment
     INFO("poisoned token " << poisoned);
-    CHECK(clean_rows(chain({40}), poisoned, false, poisoned));
+    CHECK(clean_rows(test::chain({40}), poisoned, false, poisoned));
   }
   test::tree siblings;
   siblings.add(-1, 3);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Attention on tensor cores: values, statistics and gradients against double over inputs rounded to bfloat16, and the
 // promise that a token has the same bits flat, in any tree, in any cut and from a cache.
-#include "attention_support.hpp"
+#include "attention_invariance_support.hpp"
 
 #if defined(RLVR_TEST_CUDA)
 
@@ -27,13 +27,6 @@ class on_tensor_cores {
  private:
   test::context& context_ = test::make_context(1);
 };
-
-/// A sequence cut at the given places: a chain of segments, each the parent of the next.
-test::tree chain(std::vector<std::size_t> const& lengths) {
-  test::tree result;
-  for (std::size_t const length : lengths) result.add(static_cast<int>(result.segments.size()) - 1, length);
-  return result;
-}
 
 double rounded(double value) { return static_cast<double>(static_cast<float>(rlvr::bf16(static_cast<float>(value)))); }
 
@@ -173,10 +166,10 @@ TEST_CASE("attention on tensor cores: values, statistics and gradients agree wit
     }
   for (test::heads const& h : {test::heads{1, 1, 131}, {3, 1, 256}}) {
     INFO("heads=" << h);
-    check_tree(context, h, chain({41, 12}), 1.0f, seed++);
+    check_tree(context, h, test::chain({41, 12}), 1.0f, seed++);
   }
   // So many rows see the first keys that several blocks share them.
-  check_tree(context, {16, 1, 4}, chain({20, 120}), 1.0f, seed);
+  check_tree(context, {16, 1, 4}, test::chain({20, 120}), 1.0f, seed);
 }
 
 TEST_CASE("attention on tensor cores: flat, cut into segments, one token at a time - the same bits") {
@@ -190,23 +183,9 @@ TEST_CASE("attention on tensor cores: flat, cut into segments, one token at a ti
       std::mt19937 engine(seed++);
       test::attention_data flat(h, tokens);
       flat.packed.randomise(engine, 1.5f);
-      auto const whole = chain({tokens}).plan();
+      auto const whole = test::chain({tokens}).plan();
       execute(context, flat.forward(whole));
-      for (std::size_t cut = 0; cut < 2; ++cut) {
-        std::vector<std::size_t> lengths;
-        for (std::size_t rest = tokens; rest > 0;) {
-          std::size_t const length = lengths.size() == 4 ? rest : 1 + engine() % rest;
-          lengths.push_back(length);
-          rest -= length;
-        }
-        test::attention_data parts = flat;
-        parts.out.fill(test::nan);
-        auto const plan = chain(lengths).plan();
-        execute(context, parts.forward(plan));
-        CHECK(same_bits(flat.out.view(), parts.out.view()));
-        CHECK(same_bits(flat.maximum.view(), parts.maximum.view()));
-        CHECK(same_bits(flat.inverse.view(), parts.inverse.view()));
-      }
+      test::check_random_cuts(context, flat, 2, engine);
       // Decode through a cache whose other rows are NaN.
       std::size_t const prefix = tokens / 3, own = prefix + 5;
       guarded key(tokens + 7, h.key_value * h.size, 5), value(tokens + 7, h.key_value * h.size);
@@ -245,27 +224,7 @@ TEST_CASE("attention on tensor cores: a path through a shared tree has the bits 
     shared.packed.randomise(engine);
     auto const plan = tree.plan();
     execute(context, shared.forward(plan));
-    auto const visible = tree.visible();
-    for (test::segment const& leaf : tree.segments) {
-      if (leaf.length == 0) continue;
-      std::vector<std::size_t> const& rows = visible[leaf.begin + leaf.length - 1];
-      test::attention_data flat(h, rows.size());
-      // Root first: the list of `visible` begins with the parent, so rows are put in order of position.
-      std::vector<std::size_t> path;
-      for (auto const& range : tree.ancestors(leaf))
-        for (std::int64_t n = 0; n < range.count; ++n) path.push_back(static_cast<std::size_t>(range.begin + n));
-      for (std::size_t n = 0; n < leaf.length; ++n) path.push_back(leaf.begin + n);
-      REQUIRE(path.size() == rows.size());
-      for (std::size_t i = 0; i < path.size(); ++i)
-        for (std::size_t j = 0; j < flat.packed.columns(); ++j)
-          flat.packed.view()(i, j) = shared.packed.view()(path[i], j);
-      auto const flat_plan = chain({path.size()}).plan();
-      execute(context, flat.forward(flat_plan));
-      bool equal = true;
-      for (std::size_t i = 0; i < path.size(); ++i)
-        equal = equal && same_bits(flat.out.view().middle_rows(i, 1), shared.out.view().middle_rows(path[i], 1));
-      CHECK(equal);
-    }
+    test::check_paths_alone(context, shared, tree);
   }
 }
 
@@ -275,7 +234,7 @@ TEST_CASE("attention on tensor cores: aligned rows, unaligned rows and repetitio
   for (test::heads const& h :
        {test::heads{4, 2, 12}, {1, 1, 32}, {3, 1, 64}, {2, 1, 80}, {2, 1, 128}, {2, 1, 200}, {16, 1, 4}}) {
     INFO("heads=" << h);
-    auto const plan = chain({30, h.query == 16 ? 110u : 11u}).plan();
+    auto const plan = test::chain({30, h.query == 16 ? 110u : 11u}).plan();
     std::size_t const tokens = h.query == 16 ? 140 : 41;
     auto const run = [&](std::size_t gap) {
       std::mt19937 engine(3);
@@ -313,7 +272,7 @@ TEST_CASE("attention on tensor cores: keys that a token does not see cannot chan
   on_tensor_cores scope;
   test::context& context = scope;
   test::heads const h{2, 1, 9};
-  auto const plan = chain({40}).plan();
+  auto const plan = test::chain({40}).plan();
   std::mt19937 engine(4);
   test::attention_data clean(h, 40);
   clean.packed.randomise(engine);
@@ -335,7 +294,7 @@ TEST_CASE("attention on tensor cores: the setting decides") {
   test::attention_data data(h, 33);
   std::mt19937 engine(6);
   data.packed.randomise(engine);
-  auto const plan = chain({33}).plan();
+  auto const plan = test::chain({33}).plan();
   execute(context, data.forward(plan));
   guarded plain = data.out;
   {

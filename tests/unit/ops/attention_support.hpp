@@ -85,6 +85,13 @@ inline tree random_tree(std::mt19937& engine, int depth, std::size_t longest) {
   return result;
 }
 
+/// A sequence cut at the given places: a chain of segments, each the parent of the next.
+[[nodiscard]] inline tree chain(std::vector<std::size_t> const& lengths) {
+  tree result;
+  for (std::size_t const length : lengths) result.add(static_cast<int>(result.segments.size()) - 1, length);
+  return result;
+}
+
 /// Sizes of the heads of a case.
 struct heads {
   std::size_t query, key_value, size;

@@ -6,6 +6,7 @@
 #include <rlvr/core/model_config.hpp>
 
 #include <cstdint>
+#include <vector>
 
 namespace test {
 
@@ -21,6 +22,16 @@ inline rlvr::model_config tiny_config(std::int64_t layers) {
   config.max_position_embeddings = 64;
   config.tie_word_embeddings = true;
   return config;
+}
+
+/// Llama's heads, and Qwen's with norms and biases.
+inline std::vector<rlvr::model_config> tiny_families() {
+  rlvr::model_config const llama = tiny_config(2);
+  rlvr::model_config qwen = tiny_config(2);
+  qwen.qkv_bias = true;
+  qwen.qk_norm = true;
+  qwen.tie_word_embeddings = false;
+  return {llama, qwen};
 }
 
 }  // namespace test
