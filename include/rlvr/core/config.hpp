@@ -21,3 +21,13 @@
 #else
 #  define RLVR_HD
 #endif
+
+/// On a namespace whose kernels, launchers and contexts each program and each shared library has for itself and exports
+/// to nobody (with them every template over such a context).  A kernel is registered with the library that it was
+/// compiled into, for that library's architectures; were the symbol shared, the loader could give a library the
+/// launcher of another one that was compiled otherwise.
+#if defined(__GNUC__) && !defined(__CUDACC_RTC__)
+#  define RLVR_HIDDEN [[gnu::visibility("hidden")]]
+#else
+#  define RLVR_HIDDEN
+#endif

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <limits>
 #include <span>
-#include <string>
 
 RLVR_NAMESPACE_BEGIN
 
@@ -37,17 +36,16 @@ RLVR_NAMESPACE_BEGIN
 }
 
 /// "[2, 3]", for messages.
-[[nodiscard]] inline std::string to_string(std::span<std::size_t const> extents) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < extents.size(); ++i) text += (i ? ", " : "") + std::to_string(extents[i]);
+[[nodiscard]] inline message to_string(std::span<std::size_t const> extents) {
+  message text = "[";
+  for (std::size_t i = 0; i < extents.size(); ++i) text += message(i ? ", " : "") + text_of(extents[i]);
   return text + "]";
 }
 
 /// @throws shape_error "WHAT: found A, expected B" unless the extents agree
 inline void require_extent(char const* what, std::size_t found, std::size_t expected) {
   if (found != expected)
-    throw shape_error(std::string(what) + ": found " + std::to_string(found) + ", expected " +
-                      std::to_string(expected));
+    throw shape_error(message(what) + ": found " + text_of(found) + ", expected " + text_of(expected));
 }
 
 RLVR_NAMESPACE_END

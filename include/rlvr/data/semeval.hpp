@@ -16,6 +16,7 @@
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/core/file_error.hpp>
 #include <rlvr/data/relation_example.hpp>
 #include <rlvr/data/text_file.hpp>
 

@@ -24,6 +24,7 @@
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/core/file_error.hpp>
 #include <rlvr/data/semeval.hpp>
 
 #include <cstddef>

@@ -6,6 +6,7 @@
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/core/file_error.hpp>
 
 #include <cerrno>
 #include <cstddef>

@@ -17,6 +17,7 @@
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/dtype.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/core/file_error.hpp>
 #include <rlvr/format/file.hpp>
 #include <rlvr/format/json.hpp>
 #include <rlvr/text/utf8.hpp>

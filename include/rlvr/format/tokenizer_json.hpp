@@ -11,6 +11,7 @@
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/core/file_error.hpp>
 #include <rlvr/format/file.hpp>
 #include <rlvr/format/json.hpp>
 #include <rlvr/text/bpe.hpp>

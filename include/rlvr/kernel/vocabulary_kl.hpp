@@ -24,7 +24,6 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
-#include <string>
 #include <type_traits>
 
 RLVR_NAMESPACE_BEGIN
@@ -177,8 +176,8 @@ T vocabulary_kl(Divergence const& divergence, std::span<T const> logits, std::sp
   if constexpr (requires { divergence.validate(); }) divergence.validate();
   bool const wants_gradient = !gradient.empty();
   if (reference.size() != logits.size() || (wants_gradient && gradient.size() != logits.size()))
-    throw shape_error("vocabulary_kl: rows of " + std::to_string(logits.size()) + " and " +
-                      std::to_string(reference.size()) + " tokens");
+    throw shape_error("vocabulary_kl: rows of " + text_of(logits.size()) + " and " + text_of(reference.size()) +
+                      " tokens");
   if (logits.empty()) return T(0);
   if (!wants_gradient)
     return kernel::vocabulary_kl_value(single_thread_group{}, divergence, logits.data(), reference.data(),

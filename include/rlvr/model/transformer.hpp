@@ -27,6 +27,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 RLVR_NAMESPACE_BEGIN
 namespace model {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <rlvr/core/config.hpp>
+#include <rlvr/core/file_error.hpp>
 #include <rlvr/report/json_lines.hpp>
 
 #include <fmt/format.h>

@@ -15,7 +15,6 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
-#include <string>
 #include <type_traits>
 
 RLVR_NAMESPACE_BEGIN
@@ -55,7 +54,7 @@ struct adamw_rule {
   /// Throws argument_error for step < 1.
   template <std::floating_point T>
   [[nodiscard]] adamw_update<T> at(std::int64_t step, double factor = 1) const {
-    if (step < 1) throw argument_error("adamw_rule: steps count from 1, not " + std::to_string(step));
+    if (step < 1) throw argument_error("adamw_rule: steps count from 1, not " + text_of(step));
     double const rate = learning_rate * factor;
     double const t = static_cast<double>(step);
     return {.beta1 = static_cast<T>(beta1),

@@ -24,16 +24,14 @@
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/core/sort.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <numeric>
 #include <span>
-#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -202,8 +200,8 @@ requires(advantage_estimator<Estimator> || whole_group_estimator<Estimator>) RLV
 template <std::integral Id, class Visit>
 void for_each_group(std::span<Id const> group, Visit const& visit) {
   std::vector<std::size_t> order(group.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return group[a] < group[b]; });
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  detail::sort_stably(order, [&](std::size_t a, std::size_t b) { return group[a] < group[b]; });
   for (std::size_t begin = 0; begin < order.size();) {
     std::size_t end = begin;
     while (end < order.size() && group[order[end]] == group[order[begin]]) ++end;
@@ -219,12 +217,12 @@ requires(advantage_estimator<Estimator> ||
          whole_group_estimator<Estimator>) void group_advantages(Estimator const& estimator, std::span<T const> rewards,
                                                                  std::size_t group_size, std::span<T> advantages) {
   if (rewards.size() != advantages.size()) {
-    throw shape_error("group_advantages: " + std::to_string(rewards.size()) + " rewards, but room for " +
-                      std::to_string(advantages.size()) + " advantages");
+    throw shape_error("group_advantages: " + text_of(rewards.size()) + " rewards, but room for " +
+                      text_of(advantages.size()) + " advantages");
   }
   if (group_size == 0 || rewards.size() % group_size != 0) {
-    throw shape_error("group_advantages: " + std::to_string(rewards.size()) + " rewards cannot form groups of " +
-                      std::to_string(group_size));
+    throw shape_error("group_advantages: " + text_of(rewards.size()) + " rewards cannot form groups of " +
+                      text_of(group_size));
   }
   for (std::size_t begin = 0; begin < rewards.size(); begin += group_size) {
     advantages_of_group(
@@ -243,9 +241,8 @@ requires(advantage_estimator<Estimator> ||
          whole_group_estimator<Estimator>) void group_advantages(Estimator const& estimator, std::span<T const> rewards,
                                                                  std::span<Id const> group, std::span<T> advantages) {
   if (rewards.size() != advantages.size() || rewards.size() != group.size()) {
-    throw shape_error("group_advantages: " + std::to_string(rewards.size()) + " rewards, " +
-                      std::to_string(group.size()) + " group ids and room for " + std::to_string(advantages.size()) +
-                      " advantages must be equally many");
+    throw shape_error("group_advantages: " + text_of(rewards.size()) + " rewards, " + text_of(group.size()) +
+                      " group ids and room for " + text_of(advantages.size()) + " advantages must be equally many");
   }
   for_each_group(group, [&](std::span<std::size_t const> members) {
     advantages_of_group(
@@ -295,8 +292,7 @@ struct whitening {
   template <std::floating_point T>
   void apply(std::span<T> values, std::span<bool const> mask) const {
     if (values.size() != mask.size()) {
-      throw shape_error("whitening: " + std::to_string(values.size()) + " values, " + std::to_string(mask.size()) +
-                        " mask entries");
+      throw shape_error("whitening: " + text_of(values.size()) + " values, " + text_of(mask.size()) + " mask entries");
     }
     auto const value_at = [&](std::int64_t i) {
       auto const place = static_cast<std::size_t>(i);

@@ -36,7 +36,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <type_traits>
 
 RLVR_NAMESPACE_BEGIN
@@ -109,12 +108,12 @@ inline std::int64_t count_tokens(std::span<bool const> mask, std::size_t first, 
 inline void require_packed_rows(char const* where, std::size_t count, std::size_t mask_count,
                                 std::span<std::int64_t const> row_offsets) {
   if (mask_count != count)
-    throw shape_error(std::string(where) + ": " + std::to_string(mask_count) + " mask values for " +
-                      std::to_string(count) + " positions");
+    throw shape_error(message(where) + ": " + text_of(mask_count) + " mask values for " + text_of(count) +
+                      " positions");
   bool sound =
       !row_offsets.empty() && row_offsets.front() == 0 && row_offsets.back() == static_cast<std::int64_t>(count);
   for (std::size_t row = 1; row < row_offsets.size(); ++row) sound = sound && row_offsets[row - 1] <= row_offsets[row];
-  if (!sound) throw shape_error(std::string(where) + ": row offsets must rise from 0 to " + std::to_string(count));
+  if (!sound) throw shape_error(message(where) + ": row offsets must rise from 0 to " + text_of(count));
 }
 
 }  // namespace detail

@@ -24,12 +24,10 @@
 #include <rlvr/core/error.hpp>
 #include <rlvr/core/math.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <span>
-#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -48,7 +46,8 @@ namespace detail {
 
 /// Softmax of x / temperature into `shares`; returns log sum e^(x / temperature).  x must not be empty.
 inline double tempered_softmax(std::span<double const> x, double temperature, std::span<double> shares) {
-  double const top = *std::max_element(x.begin(), x.end());
+  double top = x[0];
+  for (double const value : x) top = math::max(top, value);
   double sum = 0;
   for (std::size_t i = 0; i < x.size(); ++i) sum += shares[i] = std::exp((x[i] - top) / temperature);
   for (double& share : shares) share /= sum;
@@ -70,7 +69,7 @@ struct supervised_contrastive {
 
   /// The positives' part of the log-likelihood; `shares` receives the weight of each.
   [[nodiscard]] double of_positives(std::span<double const> similarities, std::span<double> shares) const {
-    std::fill(shares.begin(), shares.end(), 1 / static_cast<double>(shares.size()));
+    for (double& share : shares) share = 1 / static_cast<double>(shares.size());
     return detail::weighted_score(similarities, shares, temperature);
   }
 };
@@ -114,7 +113,7 @@ template <std::floating_point T>
   for (std::size_t i = 0; i < rows; ++i) {
     std::span<double> const row(result.values.data() + i * width, width);
     double largest = 0, sum = 0;
-    for (double const x : row) largest = std::max(largest, std::abs(x));
+    for (double const x : row) largest = math::max(largest, std::abs(x));
     if (largest == 0) continue;
     for (double& x : row) sum += (x / largest) * (x / largest);
     result.norms[i] = largest * std::sqrt(sum);
@@ -135,10 +134,10 @@ requires contrastive_loss<Loss>
                                             std::span<Label const> labels, std::span<T> gradient) {
   std::size_t const rows = labels.size();
   if (embeddings.size() != gradient.size() || (rows == 0 ? !embeddings.empty() : embeddings.size() % rows != 0))
-    throw shape_error("contrastive loss: " + std::to_string(embeddings.size()) + " numbers are not " +
-                      std::to_string(rows) + " rows, or the gradient has another size");
+    throw shape_error("contrastive loss: " + text_of(embeddings.size()) + " numbers are not " + text_of(rows) +
+                      " rows, or the gradient has another size");
   if (!(loss.temperature > 0)) throw argument_error("contrastive loss: the temperature must be positive");
-  std::fill(gradient.begin(), gradient.end(), T(0));
+  for (T& value : gradient) value = T(0);
   if (rows < 2) return 0;
   std::size_t const width = embeddings.size() / rows;
   detail::unit_rows const unit = detail::normalise_rows(embeddings, rows, width);
@@ -191,7 +190,7 @@ template <std::floating_point T>
   std::size_t const pairs = same.size();
   if (first.size() != second.size() || first.size() != d_first.size() || first.size() != d_second.size() ||
       (pairs == 0 ? !first.empty() : first.size() % pairs != 0))
-    throw shape_error("matching_the_blanks: expected two equal sets of " + std::to_string(pairs) +
+    throw shape_error("matching_the_blanks: expected two equal sets of " + text_of(pairs) +
                       " rows, and gradients of their size");
   if (pairs == 0) return 0;
   std::size_t const width = first.size() / pairs;

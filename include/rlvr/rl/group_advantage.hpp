@@ -36,7 +36,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 
 RLVR_NAMESPACE_BEGIN
 
@@ -184,11 +183,11 @@ struct length_weighted_baseline {
   void apply(std::span<T const> rewards, std::span<std::int64_t const> lengths, std::span<Id const> group,
              std::span<T> advantages) const {
     if (rewards.size() != lengths.size() || rewards.size() != group.size() || rewards.size() != advantages.size())
-      throw shape_error("length_weighted_baseline: " + std::to_string(rewards.size()) + " rewards, " +
-                        std::to_string(lengths.size()) + " lengths, " + std::to_string(group.size()) +
-                        " group ids and room for " + std::to_string(advantages.size()) + " advantages differ");
+      throw shape_error("length_weighted_baseline: " + text_of(rewards.size()) + " rewards, " +
+                        text_of(lengths.size()) + " lengths, " + text_of(group.size()) + " group ids and room for " +
+                        text_of(advantages.size()) + " advantages differ");
     for (std::int64_t const length : lengths)
-      if (length < 0) throw argument_error("length_weighted_baseline: length " + std::to_string(length));
+      if (length < 0) throw argument_error("length_weighted_baseline: length " + text_of(length));
     for_each_group(group, [&](std::span<std::size_t const> members) {
       auto const at = [&](std::int64_t i) { return members[static_cast<std::size_t>(i)]; };
       of_group(
@@ -218,9 +217,8 @@ struct length_penalised_baseline {
   template <std::floating_point T>
   void apply(std::span<T const> rewards, std::span<response_cost const> costs, std::span<T> advantages) const {
     if (rewards.size() != costs.size() || rewards.size() != advantages.size())
-      throw shape_error("length_penalised_baseline: " + std::to_string(rewards.size()) + " rewards, " +
-                        std::to_string(costs.size()) + " costs and room for " + std::to_string(advantages.size()) +
-                        " advantages differ");
+      throw shape_error("length_penalised_baseline: " + text_of(rewards.size()) + " rewards, " + text_of(costs.size()) +
+                        " costs and room for " + text_of(advantages.size()) + " advantages differ");
     auto const count = static_cast<std::int64_t>(rewards.size());
     auto const reward_at = [&](std::int64_t i) { return rewards[static_cast<std::size_t>(i)]; };
     reward_statistics const group = summarise_rewards(count, reward_at);

@@ -32,7 +32,6 @@
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <string>
 #include <vector>
 
 RLVR_NAMESPACE_BEGIN
@@ -69,9 +68,8 @@ struct reward_normalisation {
   template <std::floating_point T, std::integral Id>
   void apply(std::span<T const> rewards, std::span<Id const> group, std::span<T> normalised) const {
     if (rewards.size() != group.size() || rewards.size() != normalised.size())
-      throw shape_error("reward_normalisation: " + std::to_string(rewards.size()) + " rewards, " +
-                        std::to_string(group.size()) + " group ids and room for " + std::to_string(normalised.size()) +
-                        " results must be equally many");
+      throw shape_error("reward_normalisation: " + text_of(rewards.size()) + " rewards, " + text_of(group.size()) +
+                        " group ids and room for " + text_of(normalised.size()) + " results must be equally many");
     reward_statistics const batch = summarise_rewards(static_cast<std::int64_t>(rewards.size()), [&](std::int64_t i) {
       return rewards[static_cast<std::size_t>(i)];
     });
@@ -89,8 +87,8 @@ struct reward_normalisation {
   template <std::floating_point T>
   void apply(std::span<T const> rewards, std::size_t group_size, std::span<T> normalised) const {
     if (group_size == 0 || rewards.size() % group_size != 0)
-      throw shape_error("reward_normalisation: " + std::to_string(rewards.size()) + " rewards cannot form groups of " +
-                        std::to_string(group_size));
+      throw shape_error("reward_normalisation: " + text_of(rewards.size()) + " rewards cannot form groups of " +
+                        text_of(group_size));
     std::vector<std::size_t> group(rewards.size());
     for (std::size_t i = 0; i < group.size(); ++i) group[i] = i / group_size;
     apply(rewards, std::span<std::size_t const>(group), normalised);
@@ -103,9 +101,8 @@ struct reward_normalisation {
 template <std::floating_point T, std::integral Id>
 void exclude_without_baseline(std::span<T const> rewards, std::span<Id const> group, std::span<T> advantages) {
   if (rewards.size() != group.size() || rewards.size() != advantages.size())
-    throw shape_error("exclude_without_baseline: " + std::to_string(rewards.size()) + " rewards, " +
-                      std::to_string(group.size()) + " group ids and " + std::to_string(advantages.size()) +
-                      " advantages must be equally many");
+    throw shape_error("exclude_without_baseline: " + text_of(rewards.size()) + " rewards, " + text_of(group.size()) +
+                      " group ids and " + text_of(advantages.size()) + " advantages must be equally many");
   for_each_group(group, [&](std::span<std::size_t const> members) {
     std::size_t scorable = 0;
     for (std::size_t const i : members) scorable += std::isfinite(rewards[i]) ? 1 : 0;
@@ -119,8 +116,8 @@ void exclude_without_baseline(std::span<T const> rewards, std::span<Id const> gr
 template <std::floating_point T>
 void weighted_reward_sum(std::span<T const> rewards, std::span<T const> weights, std::span<T> sums) {
   if (weights.empty() || rewards.size() != weights.size() * sums.size())
-    throw shape_error("weighted_reward_sum: " + std::to_string(rewards.size()) + " rewards are not " +
-                      std::to_string(weights.size()) + " for each of " + std::to_string(sums.size()) + " responses");
+    throw shape_error("weighted_reward_sum: " + text_of(rewards.size()) + " rewards are not " +
+                      text_of(weights.size()) + " for each of " + text_of(sums.size()) + " responses");
   for (std::size_t i = 0; i < sums.size(); ++i) {
     double sum = 0;
     bool any = false;
@@ -143,9 +140,9 @@ requires(advantage_estimator<Estimator> ||
                                                                    std::span<T const> weights,
                                                                    std::span<Id const> group, std::span<T> sums) {
   if (weights.empty() || rewards.size() != weights.size() * sums.size() || group.size() != sums.size())
-    throw shape_error("normalise_then_sum: " + std::to_string(rewards.size()) + " rewards, " +
-                      std::to_string(weights.size()) + " weights and " + std::to_string(group.size()) +
-                      " group ids do not fit " + std::to_string(sums.size()) + " responses");
+    throw shape_error("normalise_then_sum: " + text_of(rewards.size()) + " rewards, " + text_of(weights.size()) +
+                      " weights and " + text_of(group.size()) + " group ids do not fit " + text_of(sums.size()) +
+                      " responses");
   std::vector<T> column(sums.size());
   std::vector<T> advantages(sums.size());
   std::vector<double> totals(sums.size(), 0);

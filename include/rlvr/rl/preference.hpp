@@ -31,7 +31,6 @@
 
 #include <cmath>
 #include <concepts>
-#include <string>
 #include <type_traits>
 
 RLVR_NAMESPACE_BEGIN
@@ -93,7 +92,7 @@ RLVR_HD T sigmoid_slope(T x) {
 
 /// Throws where beta is not positive.
 inline void require_positive(double beta, char const* what) {
-  if (!(beta > 0)) throw argument_error(std::string(what) + " must be positive");
+  if (!(beta > 0)) throw argument_error(message(what) + " must be positive");
 }
 
 }  // namespace detail

@@ -20,17 +20,15 @@
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
 #include <rlvr/core/math.hpp>
+#include <rlvr/core/sort.hpp>
 #include <rlvr/rl/preference.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <numeric>
 #include <span>
-#include <string>
 #include <vector>
 
 RLVR_NAMESPACE_BEGIN
@@ -83,8 +81,8 @@ requires preference_loss<Loss, T>
 [[nodiscard]] double mean_preference_loss(Loss const& loss, std::span<preference_sample<T> const> pairs,
                                           double normaliser, std::span<preference_value<T>> each) {
   if (pairs.size() != each.size())
-    throw shape_error("mean_preference_loss: " + std::to_string(pairs.size()) + " pairs, but room for " +
-                      std::to_string(each.size()));
+    throw shape_error("mean_preference_loss: " + text_of(pairs.size()) + " pairs, but room for " +
+                      text_of(each.size()));
   double const divisor = normaliser > 0 ? normaliser : static_cast<double>(pairs.size());
   double sum = 0;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
@@ -105,7 +103,7 @@ struct wpo_weight {
   template <std::floating_point T>
   [[nodiscard]] static double log_collision(std::span<T const> logits) {
     double top = -std::numeric_limits<double>::infinity();
-    for (T const x : logits) top = std::max(top, static_cast<double>(x));
+    for (T const x : logits) top = math::max(top, static_cast<double>(x));
     if (!std::isfinite(top)) return top;
     double sum = 0, squares = 0;
     for (T const x : logits) {
@@ -154,19 +152,21 @@ class pair_batch {
       : rows_(rows), options_(options), gradient_(gradient), sums_(2 * rows.pairs()) {
     std::size_t const tokens = rows.log_prob.size();
     auto const fits = [](std::size_t size, std::size_t expected) { return size == 0 || size == expected; };
+    bool ascending = true;
+    for (std::size_t row = 1; row < rows.offsets.size(); ++row)
+      ascending = ascending && rows.offsets[row - 1] <= rows.offsets[row];
     if (rows.offsets.size() % 2 == 0 || rows.offsets.front() != 0 ||
-        rows.offsets.back() != static_cast<std::int64_t>(tokens) ||
-        !std::is_sorted(rows.offsets.begin(), rows.offsets.end()))
+        rows.offsets.back() != static_cast<std::int64_t>(tokens) || !ascending)
       throw shape_error("preference loss: offsets must rise from 0 to the number of tokens, an even number of rows");
     if (!fits(rows.reference_log_prob.size(), tokens) || !fits(rows.mask.size(), tokens) || gradient.size() != tokens)
       throw shape_error("preference loss: reference, mask and gradient need one entry per token");
     if (!fits(rows.lengths.size(), sums_.size()) || !fits(rows.pair_mask.size(), rows.pairs()) ||
         !fits(rows.pair_weight.size(), rows.pairs()))
       throw shape_error("preference loss: lengths need one entry per row, weights and pair mask one per pair");
-    std::fill(gradient.begin(), gradient.end(), T(0));
+    for (T& value : gradient) value = T(0);
     for (std::size_t p = 0; p < rows.pairs(); ++p) {
       if (!counts(p)) continue;
-      std::int64_t const shared = std::min(count(chosen(p)), count(rejected(p)));
+      std::int64_t const shared = math::min(count(chosen(p)), count(rejected(p)));
       for (std::size_t const row : {chosen(p), rejected(p)}) sum_row(row, shared);
       ++summary.pairs;
     }
@@ -190,7 +190,7 @@ class pair_batch {
   }
   [[nodiscard]] T length(std::size_t row) const {
     std::int64_t const tokens = rows_.lengths.empty() ? sums_[row].tokens : rows_.lengths[row];
-    return static_cast<T>(std::max<std::int64_t>(tokens, 1));
+    return static_cast<T>(math::max<std::int64_t>(tokens, 1));
   }
   [[nodiscard]] T weight(std::size_t pair) const { return rows_.pair_weight.empty() ? T(1) : rows_.pair_weight[pair]; }
 
@@ -203,7 +203,7 @@ class pair_batch {
       if (valid(t)) gradient_[t] += static_cast<T>(derivative * token_weight(seen++, shared));
   }
   void spread_pair(std::size_t pair, double d_chosen, double d_rejected) {
-    std::int64_t const shared = std::min(sums_[chosen(pair)].tokens, sums_[rejected(pair)].tokens);
+    std::int64_t const shared = math::min(sums_[chosen(pair)].tokens, sums_[rejected(pair)].tokens);
     spread(chosen(pair), shared, d_chosen);
     spread(rejected(pair), shared, d_rejected);
   }
@@ -320,8 +320,8 @@ requires margin_loss<Loss, T> preference_summary aot_loss(Loss const& loss, aot_
                                     : static_cast<double>(batch.clamped_log_ratio(batch.rejected(p)));
   };
   std::vector<std::size_t> above = pairs, below = pairs;
-  std::stable_sort(above.begin(), above.end(), [&](std::size_t a, std::size_t b) { return higher(a) < higher(b); });
-  std::stable_sort(below.begin(), below.end(), [&](std::size_t a, std::size_t b) { return lower(a) < lower(b); });
+  detail::sort_stably(above, [&](std::size_t a, std::size_t b) { return higher(a) < higher(b); });
+  detail::sort_stably(below, [&](std::size_t a, std::size_t b) { return lower(a) < lower(b); });
   double sum = 0;
   std::vector<double> d_chosen(rows.pairs()), d_rejected(rows.pairs());
   for (std::size_t k = 0; k < pairs.size(); ++k) {

@@ -26,15 +26,14 @@
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/core/sort.hpp>
 #include <rlvr/rl/advantage.hpp>
 #include <rlvr/rl/token_sample.hpp>
 
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -54,7 +53,7 @@ struct soft_overlong {
   /// Throws argument_error where a parameter is outside its range.
   void validate() const {
     if (buffer < 0 || buffer > max_length)
-      throw argument_error("soft_overlong: buffer " + std::to_string(buffer) + " must lie in [0, max_length]");
+      throw argument_error("soft_overlong: buffer " + text_of(buffer) + " must lie in [0, max_length]");
   }
 };
 
@@ -74,7 +73,7 @@ struct linear_overlong {
   /// Throws argument_error where a parameter is outside its range.
   void validate() const {
     if (buffer < (capped ? 0 : 1) || buffer > max_length)
-      throw argument_error("linear_overlong: buffer " + std::to_string(buffer) + " must lie in [1, max_length]");
+      throw argument_error("linear_overlong: buffer " + text_of(buffer) + " must lie in [1, max_length]");
   }
 };
 
@@ -103,13 +102,18 @@ struct repetition_penalty {
     std::size_t const count = tokens.size() - ngram_size + 1;
     std::vector<std::size_t> begins(count);
     for (std::size_t i = 0; i < count; ++i) begins[i] = i;
-    auto const ngram = [&](std::size_t begin) { return tokens.subspan(begin, ngram_size); };
-    std::sort(begins.begin(), begins.end(), [&](std::size_t a, std::size_t b) {
-      return std::lexicographical_compare(ngram(a).begin(), ngram(a).end(), ngram(b).begin(), ngram(b).end());
+    auto const first_difference = [&](std::size_t a, std::size_t b) {
+      std::size_t at = 0;
+      while (at < ngram_size && tokens[a + at] == tokens[b + at]) ++at;
+      return at;
+    };
+    detail::sort_stably(begins, [&](std::size_t a, std::size_t b) {
+      std::size_t const at = first_difference(a, b);
+      return at < ngram_size && tokens[a + at] < tokens[b + at];
     });
     std::size_t distinct = 1;
     for (std::size_t i = 1; i < count; ++i)
-      distinct += std::equal(ngram(begins[i]).begin(), ngram(begins[i]).end(), ngram(begins[i - 1]).begin()) ? 0 : 1;
+      distinct += first_difference(begins[i], begins[i - 1]) == ngram_size ? 0 : 1;
     return penalty * (1 - static_cast<double>(distinct) / static_cast<double>(count));
   }
   /// Throws argument_error where a parameter is outside its range.
@@ -175,8 +179,8 @@ static_assert(group_filter<mean_between> && group_filter<spread_above>);
 template <group_filter Filter, std::floating_point T>
 void filter_groups(Filter const& filter, std::span<T const> raw_rewards, std::size_t group_size, std::span<bool> keep) {
   if (raw_rewards.size() != keep.size() || group_size == 0 || raw_rewards.size() % group_size != 0)
-    throw shape_error("filter_groups: " + std::to_string(raw_rewards.size()) + " rewards and " +
-                      std::to_string(keep.size()) + " flags do not form groups of " + std::to_string(group_size));
+    throw shape_error("filter_groups: " + text_of(raw_rewards.size()) + " rewards and " + text_of(keep.size()) +
+                      " flags do not form groups of " + text_of(group_size));
   for (std::size_t begin = 0; begin < keep.size(); begin += group_size) {
     reward_statistics const group = summarise_rewards(static_cast<std::int64_t>(group_size), [&](std::int64_t i) {
       return raw_rewards[begin + static_cast<std::size_t>(i)];
@@ -192,9 +196,8 @@ template <group_filter Filter, std::floating_point T, std::integral Id>
 void filter_groups(Filter const& filter, std::span<T const> raw_rewards, std::span<Id const> group,
                    std::span<bool> keep) {
   if (raw_rewards.size() != keep.size() || raw_rewards.size() != group.size())
-    throw shape_error("filter_groups: " + std::to_string(raw_rewards.size()) + " rewards, " +
-                      std::to_string(group.size()) + " group ids and " + std::to_string(keep.size()) +
-                      " flags must be equally many");
+    throw shape_error("filter_groups: " + text_of(raw_rewards.size()) + " rewards, " + text_of(group.size()) +
+                      " group ids and " + text_of(keep.size()) + " flags must be equally many");
   for_each_group(group, [&](std::span<std::size_t const> members) {
     reward_statistics const own = summarise_rewards(static_cast<std::int64_t>(members.size()), [&](std::int64_t i) {
       return raw_rewards[members[static_cast<std::size_t>(i)]];

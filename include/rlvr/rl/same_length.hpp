@@ -8,7 +8,6 @@
 
 #include <concepts>
 #include <cstddef>
-#include <string>
 
 RLVR_NAMESPACE_BEGIN
 namespace detail {
@@ -18,9 +17,9 @@ template <std::same_as<std::size_t>... Lengths>
 void require_same_length(char const* where, std::size_t first, Lengths... others) {
   bool const equal = (... && (others == first));  // named: clang takes the fold's parentheses in an `if` for a slip
   if (equal) return;
-  std::string found = std::to_string(first);
-  ((found += ", " + std::to_string(others)), ...);
-  throw shape_error(std::string(where) + ": lengths must be equal, but are " + found);
+  message found = text_of(first);
+  ((found += ", " + text_of(others)), ...);
+  throw shape_error(message(where) + ": lengths must be equal, but are " + found);
 }
 
 }  // namespace detail

@@ -16,10 +16,11 @@
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/core/math.hpp>
 #include <rlvr/core/random.hpp>
+#include <rlvr/core/sort.hpp>
 #include <rlvr/rl/same_length.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -35,7 +36,7 @@ namespace detail {
 inline std::size_t selection_quota(double share, std::size_t tokens) {
   if (tokens == 0) return 0;
   auto const quota = static_cast<std::size_t>(share * static_cast<double>(tokens));
-  return std::min(tokens, std::max<std::size_t>(quota, 1));
+  return math::min(tokens, math::max<std::size_t>(quota, 1));
 }
 
 }  // namespace detail
@@ -49,12 +50,11 @@ template <std::floating_point T>
   std::vector<T> sorted(values.begin(), values.end());
   double const place = q * static_cast<double>(sorted.size() - 1);
   auto const lower = static_cast<std::size_t>(place);
-  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(lower), sorted.end());
+  detail::sort_stably(sorted, [](T a, T b) { return a < b; });
   T const below = sorted[lower];
   T const weight = static_cast<T>(place - static_cast<double>(lower));
   if (weight == T(0)) return below;
-  T const above = *std::min_element(sorted.begin() + static_cast<std::ptrdiff_t>(lower) + 1, sorted.end());
-  return below + weight * (above - below);
+  return below + weight * (sorted[lower + 1] - below);
 }
 
 /// Selects the tokens whose entropy is at least the `quantile` of those that count; returns that threshold.
@@ -113,8 +113,8 @@ std::size_t select_clip_cov(clip_cov_rule const& rule, std::span<T const> covari
     if (!clipped[i] && cov > static_cast<T>(rule.low) && cov < static_cast<T>(rule.high))
       candidates.emplace_back(sample_key{.seed = seed, .position = static_cast<std::uint32_t>(i)}.bits(), i);
   }
-  std::size_t const count = std::min(candidates.size(), detail::selection_quota(rule.share, tokens));
-  std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count), candidates.end());
+  std::size_t const count = math::min(candidates.size(), detail::selection_quota(rule.share, tokens));
+  detail::sort_stably(candidates, [](auto const& a, auto const& b) { return a.first < b.first; });
   for (std::size_t i = 0; i < count; ++i) selected[candidates[i].second] = true;
   return count;
 }
@@ -131,10 +131,7 @@ std::size_t select_kl_cov(double share, std::span<T const> covariance, std::span
     if (mask[i]) order.push_back(i);
   }
   std::size_t const count = detail::selection_quota(share, order.size());
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
-                    [&](std::size_t a, std::size_t b) {
-                      return covariance[a] != covariance[b] ? covariance[a] > covariance[b] : a < b;
-                    });
+  detail::sort_stably(order, [&](std::size_t a, std::size_t b) { return covariance[a] > covariance[b]; });
   for (std::size_t i = 0; i < count; ++i) selected[order[i]] = true;
   return count;
 }

@@ -12,6 +12,7 @@
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/core/file_error.hpp>
 #include <rlvr/text/bpe.hpp>
 #include <rlvr/text/pre_tokenizer.hpp>
 #include <rlvr/text/tokenizer_added.hpp>

@@ -10,6 +10,7 @@
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/core/file_error.hpp>
 #include <rlvr/core/model_config.hpp>
 #include <rlvr/format/generation_config.hpp>
 #include <rlvr/format/model_config.hpp>
