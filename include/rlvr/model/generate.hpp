@@ -6,11 +6,16 @@
 /// A sequence's tokens depend on the weights, its own prompt and its key (seed, step, prompt, sample) alone: not on the
 /// batch, the cache's size, the order of admission or the number of threads.  Reported log-probs have the bits that the
 /// training forward pass computes for the same tokens.
+///
+/// A decode step (layers, head, sampling) is one replayable run.  Its shape is the number of active sequences, how many
+/// of them have tokens already, and the sizes of the attention plan's tables; everything else is data: tokens,
+/// positions, rows of the cache, lengths, random keys.  A call captures each shape once, and with memory that outlives
+/// calls (`generation_memory`) so do all of them together, as long as the memory need not grow.
 #pragma once
 
 #include <rlvr/core/error.hpp>
-#include <rlvr/core/random.hpp>
-#include <rlvr/core/step_input.hpp>
+#include <rlvr/core/replay_key.hpp>
+#include <rlvr/model/generation.hpp>
 #include <rlvr/model/kv_cache.hpp>
 #include <rlvr/model/transformer.hpp>
 #include <rlvr/ops/linear.hpp>
@@ -19,46 +24,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 RLVR_NAMESPACE_BEGIN
 namespace model {
-
-/// A prompt and how often to continue it.
-struct generation_prompt {
-  std::vector<std::int32_t> tokens;  ///< after the shared prefix; may be empty if the prefix is not
-  std::uint32_t id = 0;              ///< part of the random key; the same id draws the same tokens
-  std::uint32_t samples = 1;         ///< group size
-};
-
-struct generation_options {
-  sampling_settings sampling{};
-  std::size_t max_new_tokens = 128;
-  std::vector<std::int32_t> stop_ids;  ///< a sequence ends after one of them (it is kept)
-  std::size_t max_active = 64;         ///< sequences that decode side by side
-  std::int64_t cache_rows = 0;         ///< tokens that the cache holds; 0: enough for max_active sequences
-  std::uint64_t seed = 0;
-  std::uint32_t step = 0;
-};
-
-enum class finish_reason : std::uint8_t {
-  stop,   ///< a stop id was drawn
-  length  ///< max_new_tokens were drawn: truncated
-};
-
-/// One continuation, by token ids; text is for rewards and people.
-struct generated_sequence {
-  std::size_t prompt = 0;  ///< index of its prompt
-  std::uint32_t sample = 0;
-  std::vector<std::int32_t> tokens;
-  std::vector<float> log_probs;  ///< of each token under softmax(logits / temperature), whole vocabulary
-  std::vector<float> entropies;
-  std::vector<float> kept_mass;  ///< probability of what top-k, top-p and min-p kept; 1 without them
-  finish_reason finish = finish_reason::length;
-};
 
 namespace detail {
 
@@ -70,7 +41,7 @@ class generation {
 
   generation(Context& context, transformer<Context>& runner, model_weights const& weights,
              std::span<std::int32_t const> prefix, std::span<generation_prompt const> prompts,
-             generation_options const& options)
+             generation_options const& options, generation_memory<memory>& kept)
       : context_(context),
         runner_(runner),
         weights_(weights),
@@ -78,19 +49,20 @@ class generation {
         options_(options),
         prefix_{0, static_cast<std::int64_t>(prefix.size())},
         states_(prompts.size()),
-        cache_(weights.config(), required_rows(prefix.size())),
-        rows_(cache_.rows()) {
-    validate(prefix.size());
+        available_rows_(required_rows(prefix.size())),
+        kept_(kept),
+        cache_(cache_for(prefix.size())),
+        rows_(available_rows_) {
     auto const hidden = static_cast<std::size_t>(weights.config().hidden_size);
-    prompt_hidden_.resize(std::max<std::size_t>(prompts.size(), 1), hidden);
+    kept_.prompt_hidden.resize(std::max<std::size_t>(prompts.size(), 1), hidden);
     if (prefix_.count > 0) {
       prefix_ = *rows_.allocate(prefix_.count);
       ops::attention_plan plan;
       plan.add_span(0, prefix_.count, {}, prefix_, 0);
       push_tokens(prefix, 0, prefix_.begin);
       matrix_view<float const> const states = extend(plan);
-      prefix_hidden_.resize(1, hidden);
-      copy(states.row(states.rows - 1), prefix_hidden_.view().data, hidden);
+      kept_.prefix_hidden.resize(1, hidden);
+      copy(states.row(states.rows - 1), kept_.prefix_hidden.view().data, hidden);
     }
     for (std::size_t p = 0; p < prompts.size(); ++p)
       for (std::uint32_t s = 0; s < prompts[p].samples; ++s) {
@@ -140,6 +112,12 @@ class generation {
     return std::max<std::int64_t>(1, static_cast<std::int64_t>(prefix) + sequences * each);
   }
 
+  /// Memory is touched only for a call that is valid.
+  [[nodiscard]] kv_cache<memory>& cache_for(std::size_t prefix) {
+    validate(prefix);
+    return kept_.cache(weights_.config(), available_rows_);
+  }
+
   void validate(std::size_t prefix) const {
     if (options_.max_active == 0) throw argument_error("generate: max_active must be positive");
     auto const new_tokens = static_cast<std::int64_t>(options_.max_new_tokens);
@@ -148,9 +126,9 @@ class generation {
       throw argument_error("generate: prompt and max_new_tokens make " + std::to_string(longest) +
                            " tokens, the model has " + std::to_string(weights_.config().max_position_embeddings) +
                            " positions");
-    if (longest > cache_.rows())
+    if (longest > available_rows_)
       throw argument_error("generate: a sequence needs " + std::to_string(longest) + " rows, the cache has " +
-                           std::to_string(cache_.rows()));
+                           std::to_string(available_rows_));
     for (std::size_t p = 0; p < prompts_.size(); ++p)
       if (prefix == 0 && prompts_[p].tokens.empty())
         throw argument_error("generate: prompt " + std::to_string(p) + " is empty");
@@ -216,7 +194,7 @@ class generation {
     for (std::size_t const p : fresh) {
       std::span<std::int32_t const> const tokens = prompts_[p].tokens;
       if (tokens.empty()) {
-        copy(prefix_hidden_.view().data, prompt_hidden_.view().row(p), prompt_hidden_.columns());
+        copy(kept_.prefix_hidden.view().data, kept_.prompt_hidden.view().row(p), kept_.prompt_hidden.columns());
         continue;
       }
       std::span<ops::key_range const> const above =
@@ -230,8 +208,8 @@ class generation {
     if (last.empty()) return;
     matrix_view<float const> const states = extend(plan);
     for (std::size_t i = 0; i < last.size(); ++i)
-      copy(states.row(static_cast<std::size_t>(last[i])), prompt_hidden_.view().row(static_cast<std::size_t>(owner[i])),
-           states.columns);
+      copy(states.row(static_cast<std::size_t>(last[i])),
+           kept_.prompt_hidden.view().row(static_cast<std::size_t>(owner[i])), states.columns);
   }
 
   /// One token for every active sequence; the first `continuing` of them have tokens already.  All of it on the device
@@ -239,7 +217,7 @@ class generation {
   void decode(std::size_t continuing) {
     auto const hidden_size = static_cast<std::size_t>(weights_.config().hidden_size);
     std::size_t const count = active_.size();
-    hidden_.resize(count, hidden_size);
+    kept_.hidden.resize(count, hidden_size);
     if (continuing > 0) {
       ops::attention_plan plan;
       for (std::size_t i = 0; i < continuing; ++i) {
@@ -256,20 +234,20 @@ class generation {
     host_row_index_.clear();
     for (std::size_t i = continuing; i < count; ++i)
       host_row_index_.push_back(static_cast<std::int32_t>(results_[active_[i].result].prompt));
-    row_index_.load(context_, host_row_index_);
+    kept_.row_index.load(context_, host_row_index_);
     load_sampling(count);
-    context_.replayable(
-        [&] { return step_key(continuing); },
-        [&] {
-          if (continuing > 0)
-            execute(context_, ops::copy_rows{.source = runner_.run_extend(weights_, cache_),
-                                             .destination = hidden_.first_rows(continuing)});
-          if (count > continuing)
-            execute(context_, ops::gather_rows{.source = prompt_hidden_.view(),
-                                               .index = row_index_.data(),
-                                               .output = hidden_.view().middle_rows(continuing, count - continuing)});
-          run_sampling(count);
-        });
+    context_.replayable([&] { return step_key(continuing); },
+                        [&] {
+                          if (continuing > 0)
+                            execute(context_, ops::copy_rows{.source = runner_.run_extend(weights_, cache_),
+                                                             .destination = kept_.hidden.first_rows(continuing)});
+                          if (count > continuing)
+                            execute(context_, ops::gather_rows{.source = kept_.prompt_hidden.view(),
+                                                               .index = kept_.row_index.data(),
+                                                               .output = kept_.hidden.view().middle_rows(
+                                                                   continuing, count - continuing)});
+                          run_sampling(count);
+                        });
     collect(count);
     retire();
   }
@@ -284,16 +262,19 @@ class generation {
     key.add(weights_.views().head.type);
     key.add(weights_.views().head.rows);
     cache_.fingerprint(key);
-    row_index_.fingerprint(key);
-    keys_.fingerprint(key);
-    for (auto const* block : {&prompt_hidden_, &hidden_, &logits_, &drawn_}) key.add(*block);
-    key.add(ids_);
+    if (!host_row_index_.empty()) {  // sequences begin, from their prompts' states
+      kept_.row_index.fingerprint(key);
+      key.add(kept_.prompt_hidden.view().data);
+    }
+    kept_.keys.fingerprint(key);
+    for (auto const* block : {&kept_.hidden, &kept_.logits, &kept_.drawn}) key.add(*block);
+    key.add(kept_.ids);
     key.add_bytes(options_.sampling);
     return key;
   }
 
   void load_sampling(std::size_t count) {
-    logits_.resize(count, weights_.views().head.rows);
+    kept_.logits.resize(count, weights_.views().head.rows);
     host_keys_.clear();
     for (active_sequence const& active : active_) {
       generated_sequence const& sequence = results_[active.result];
@@ -303,30 +284,30 @@ class generation {
                             .sample = sequence.sample,
                             .position = static_cast<std::uint32_t>(sequence.tokens.size())});
     }
-    keys_.load(context_, host_keys_);
-    ids_.reserve(count);
-    drawn_.resize(3, count);
+    kept_.keys.load(context_, host_keys_);
+    kept_.ids.reserve(count);
+    kept_.drawn.resize(3, count);
   }
 
   void run_sampling(std::size_t count) {
-    execute(context_,
-            ops::linear_forward{
-                .input = hidden_.first_rows(count), .weight = weights_.views().head, .output = logits_.view()});
-    execute(context_, ops::sample_tokens{.logits = logits_.view(),
+    execute(context_, ops::linear_forward{.input = kept_.hidden.first_rows(count),
+                                          .weight = weights_.views().head,
+                                          .output = kept_.logits.view()});
+    execute(context_, ops::sample_tokens{.logits = kept_.logits.view(),
                                          .settings = options_.sampling,
-                                         .key = keys_.data(),
-                                         .id = ids_.data(),
-                                         .log_prob = drawn_.view().row(0),
-                                         .entropy = drawn_.view().row(1),
-                                         .kept_mass = drawn_.view().row(2)});
+                                         .key = kept_.keys.data(),
+                                         .id = kept_.ids.data(),
+                                         .log_prob = kept_.drawn.view().row(0),
+                                         .entropy = kept_.drawn.view().row(1),
+                                         .kept_mass = kept_.drawn.view().row(2)});
   }
 
   /// Appends what was drawn to the sequences.
   void collect(std::size_t count) {
     host_ids_.resize(count);
     host_drawn_.resize(3 * count);
-    context_.download(host_ids_.data(), ids_.data(), count);
-    context_.download(host_drawn_.data(), drawn_.view().data, 3 * count);
+    context_.download(host_ids_.data(), kept_.ids.data(), count);
+    context_.download(host_drawn_.data(), kept_.drawn.view().data, 3 * count);
     for (std::size_t i = 0; i < count; ++i) {
       generated_sequence& sequence = results_[active_[i].result];
       sequence.tokens.push_back(host_ids_[i]);
@@ -358,18 +339,16 @@ class generation {
   generation_options const& options_;
   ops::key_range prefix_;
   std::vector<prompt_state> states_;
-  kv_cache<memory> cache_;
+  std::int64_t available_rows_;  ///< of the cache, which may have more
+  generation_memory<memory>& kept_;
+  kv_cache<memory>& cache_;
   row_allocator rows_;
   std::vector<generated_sequence> results_;
   std::size_t next_waiting_ = 0;
   std::vector<active_sequence> active_;
   std::vector<std::int32_t> tokens_, positions_, token_rows_, host_row_index_;
-  step_input<std::int32_t, memory> row_index_;
   std::vector<ops::key_range> ancestors_;
   std::vector<sample_key> host_keys_;
-  step_input<sample_key, memory> keys_;
-  matrix<float, memory> prefix_hidden_, prompt_hidden_, hidden_, logits_, drawn_;
-  buffer<std::int32_t, memory> ids_;
   std::vector<std::int32_t> host_ids_;
   std::vector<float> host_drawn_;
 };
@@ -378,6 +357,7 @@ class generation {
 
 /// Continues every prompt `samples` times.
 /// @param prefix  tokens before every prompt (the guideline), computed once
+/// @param kept    memory that outlives the call; the content of the cache does not
 /// @return one entry per prompt and sample, prompts in order, samples in order
 /// @throws argument_error for an empty prompt, a sequence beyond the model's positions or the cache
 template <class Context>
@@ -385,8 +365,20 @@ template <class Context>
                                                        model_weights const& weights,
                                                        std::span<std::int32_t const> prefix,
                                                        std::span<generation_prompt const> prompts,
+                                                       generation_options const& options,
+                                                       generation_memory<typename Context::memory>& kept) {
+  return detail::generation<Context>(context, runner, weights, prefix, prompts, options, kept).run();
+}
+
+/// The same with memory that is released when the call returns.
+template <class Context>
+[[nodiscard]] std::vector<generated_sequence> generate(Context& context, transformer<Context>& runner,
+                                                       model_weights const& weights,
+                                                       std::span<std::int32_t const> prefix,
+                                                       std::span<generation_prompt const> prompts,
                                                        generation_options const& options) {
-  return detail::generation<Context>(context, runner, weights, prefix, prompts, options).run();
+  generation_memory<typename Context::memory> memory;
+  return generate(context, runner, weights, prefix, prompts, options, memory);
 }
 
 }  // namespace model

@@ -50,6 +50,8 @@ struct grpo_schedule {
   zero_variance_policy zero_variance = zero_variance_policy::keep;
   bool mask_truncated = false;   ///< responses cut at the length limit add nothing to the loss
   std::size_t chunk_rows = 128;  ///< of the fused loss
+  bool keep_generation = false;  ///< the rollout's memory, its cache above all, stays for the next step: on a backend
+                                 ///< that captures, decode steps are then captured in the first rollouts alone
 };
 
 /// The rollouts of a step and what became of them; entry i of each array belongs to sequence i.
@@ -121,13 +123,13 @@ inline void describe_loss(loss_metrics const& tokens, bool with_reference, step_
 
 }  // namespace detail
 
-/// Samples `group_size` responses per prompt.
+/// Samples `group_size` responses per prompt, with the learner's memory for generation (`release_generation`).
 template <class Context>
 [[nodiscard]] std::vector<model::generated_sequence> rollout(learner<Context>& policy,
                                                              std::span<std::int32_t const> prefix,
                                                              std::span<model::generation_prompt const> prompts,
                                                              model::generation_options const& options) {
-  return model::generate(policy.context(), policy.runner(), policy.running_weights(), prefix, prompts, options);
+  return policy.generate(prefix, prompts, options);
 }
 
 /// Packs groups [first, last) of the rollouts, in passes of about `schedule.max_pass_tokens` tokens.
@@ -186,6 +188,7 @@ step_record grpo_step(learner<Context>& policy, model::parameters<typename Conte
 
   stopwatch const rollout_time;
   rollouts.sequences = rollout(policy, prefix, prompts, options);
+  if (!schedule.keep_generation) policy.release_generation();
   double const rollout_seconds = rollout_time.seconds();
 
   stopwatch const reward_time;

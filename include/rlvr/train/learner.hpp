@@ -4,12 +4,22 @@
 ///
 /// With bfloat16 weights the model runs on a rounded copy, and AdamW steps the float master copy: updates too small for
 /// bfloat16 add up there.  Gradients and moments are float.
+///
+/// On a backend that captures, a pass (forward, loss, backward) is one replayable run and an update another; an
+/// objective over whole responses cuts the pass in two, since the host sums up the responses in between.  A pass is
+/// captured once per shape, with the objective and the weights that it is for.  Its shape is: tokens of the tree,
+/// scored tokens, which optional records are there, responses (for such an objective), and the sizes of the attention
+/// plan's tables: spans, ranges, rows of the longest span, tiles of queries, tasks of keys.  Trees whose segments have
+/// the same lengths, in order, have the same shape; which ids they hold and, within these sizes, who attends to whom is
+/// data.  A batch that makes memory grow ends the graphs that use it: a smaller shape is then captured once more. Begin
+/// with the largest batch, and each shape is captured once.  An update has one shape.
 #pragma once
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/dtype.hpp>
 #include <rlvr/core/error.hpp>
 #include <rlvr/core/step_input.hpp>
+#include <rlvr/model/generate.hpp>
 #include <rlvr/model/transformer.hpp>
 #include <rlvr/ops/linear_policy_loss.hpp>
 #include <rlvr/ops/optimizer.hpp>
@@ -128,6 +138,19 @@ class learner {
     context_->download(entropy->data(), results_.view().row(1), count);
   }
 
+  /// Continues prompts under the running weights (model/generate.hpp), with memory of the learner's own: it stays for
+  /// the next call, which replays the steps whose shapes this one has captured.
+  [[nodiscard]] std::vector<model::generated_sequence> generate(std::span<std::int32_t const> prefix,
+                                                                std::span<model::generation_prompt const> prompts,
+                                                                model::generation_options const& options) {
+    if (!generation_) generation_.emplace(*context_);
+    return model::generate(*context_, generation_->runner, running_weights(), prefix, prompts, options,
+                           generation_->memory);
+  }
+
+  /// Gives that memory back: the cache may be larger than the model.
+  void release_generation() noexcept { generation_.reset(); }
+
   /// Forward pass, loss, backward pass; the gradient is added to what is there.
   /// @pre `batch.scale` is set
   template <token_objective Objective>
@@ -147,8 +170,15 @@ class learner {
     inputs_.load(*context_, batch);
     constexpr bool with_sequences = needs_sequence_pass<Objective>;
     if constexpr (with_sequences) {  // the host looks at the log-probs in between
-      context_->replayable([&] { return pass_key(weights, head); }, [&] { gather_hidden(weights); });
-      summarise(weights, batch, objective, head);
+      context_->replayable([&] { return pass_key(weights, head); },
+                           [&] {
+                             gather_hidden(weights);
+                             execute(*context_, ops::linear_log_prob{.head = head_of(weights, count, head),
+                                                                     .target = inputs_.target.data(),
+                                                                     .log_prob = results_.view().row(0),
+                                                                     .entropy = results_.view().row(1)});
+                           });
+      summarise(batch, objective);
     }
     auto const loss_key = [&] {
       replay_key key = pass_key(weights, head);
@@ -286,17 +316,11 @@ class learner {
     runner_.run_backward(weights, hidden_gradient_.view(), gradient_views_);
   }
 
-  /// Fills the records of the responses that a sequence-level objective reads, under the weights in training: one more
-  /// product with the head.
-  /// @pre `gather_hidden` has run for the batch, whose responses lie one after the other
+  /// Fills the records of the responses that a sequence-level objective reads, under the weights in training.
+  /// @pre `results_` has the log-probs of the batch, whose responses lie one after the other
   template <class Objective>
-  void summarise(model::model_weights const& weights, token_batch const& batch, Objective const& objective,
-                 head_settings const& head) {
+  void summarise(token_batch const& batch, Objective const& objective) {
     std::size_t const count = batch.scored();
-    execute(*context_, ops::linear_log_prob{.head = head_of(weights, count, head),
-                                            .target = inputs_.target.data(),
-                                            .log_prob = results_.view().row(0),
-                                            .entropy = results_.view().row(1)});
     std::vector<float> log_prob(count), entropy(count);
     context_->download(log_prob.data(), results_.view().row(0), count);
     context_->download(entropy.data(), results_.view().row(1), count);
@@ -339,6 +363,14 @@ class learner {
             .chunk_rows = head.chunk_rows};
   }
 
+  /// Of `generate`: a pass of training between two calls must not move what decoding has captured.
+  struct kept_generation {
+    explicit kept_generation(Context& context) : runner(context) {}
+
+    model::transformer<Context> runner;
+    model::generation_memory<typename Context::memory> memory;
+  };
+
   Context* context_;
   model::parameters<memory> weights_;
   std::optional<model::bf16_parameters<memory>> rounded_;
@@ -359,6 +391,7 @@ class learner {
   step_input<sequence_record<float>, memory> sequences_on_device_;
   batch_inputs inputs_;
   step_input<adamw_update<float>, memory> step_;
+  std::optional<kept_generation> generation_;
 };
 
 }  // namespace train

@@ -54,19 +54,24 @@ extern "C" {
 
 cudaError_t cudaMemcpyAsync(void* to, void const* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t handle) {
   stream_state& stream = stream_of(handle);
-  if (is_pageable(from) && stream.capture == nullptr) {  // staged before the call returns
+  if (cudaError_t const refused = refusal_to_queue(handle)) return remember(refused);
+  if (stream.capture != nullptr && bytes > 0 && (is_pageable(from) || is_pageable(to))) {
+    stream.capture_invalid = true;  // a device may take it, and use at each launch what the host has there by then
+    return remember(cudaErrorStreamCaptureUnsupported);
+  }
+  if (is_pageable(from)) {  // staged before the call returns
     auto const* const bytes_of = static_cast<unsigned char const*>(from);
     auto const staged = std::make_shared<std::vector<unsigned char>>(bytes_of, bytes_of + bytes);
     enqueue(handle, [=] { copy(to, staged->data(), bytes, kind); });
     return cudaSuccess;
   }
   enqueue(handle, [=] { copy(to, from, bytes, kind); });
-  if (is_pageable(to) && stream.capture == nullptr) drain(stream);  // complete when the call returns
+  if (is_pageable(to)) drain(stream);  // complete when the call returns
   return cudaSuccess;
 }
 
 cudaError_t cudaMemcpy(void* to, void const* from, size_t bytes, cudaMemcpyKind kind) {
-  if (invalidate_captures()) return remember(cudaErrorStreamCaptureUnsupported);
+  if (invalidate_captures(true)) return remember(cudaErrorStreamCaptureUnsupported);
   enqueue(nullptr, [=] { copy(to, from, bytes, kind); });
   drain(stream_of(nullptr));
   return cudaSuccess;
@@ -75,6 +80,16 @@ cudaError_t cudaMemcpy(void* to, void const* from, size_t bytes, cudaMemcpyKind 
 cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, void const* from, size_t from_pitch, size_t width,
                               size_t height, cudaMemcpyKind kind, cudaStream_t stream) {
   if (width > to_pitch || width > from_pitch) return remember(cudaErrorInvalidPitchValue);
+  if (width == 0 || height == 0) return cudaSuccess;
+  if (!is_pageable(to) && !is_pageable(from)) {
+    if (cudaError_t const refused = refusal_to_queue(stream)) return remember(refused);
+    enqueue(stream, [=] {
+      for (size_t row = 0; row < height; ++row)
+        copy(static_cast<unsigned char*>(to) + row * to_pitch,
+             static_cast<unsigned char const*>(from) + row * from_pitch, width, kind);
+    });
+    return cudaSuccess;
+  }
   for (size_t row = 0; row < height; ++row) {
     cudaError_t const result =
         cudaMemcpyAsync(static_cast<unsigned char*>(to) + row * to_pitch,
@@ -85,12 +100,13 @@ cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, void const* from, size_
 }
 
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
+  if (cudaError_t const refused = refusal_to_queue(stream)) return remember(refused);
   enqueue(stream, [=] { fill(to, value, bytes); });
   return cudaSuccess;
 }
 
 cudaError_t cudaMemset(void* to, int value, size_t bytes) {
-  if (invalidate_captures()) return remember(cudaErrorStreamCaptureUnsupported);
+  if (invalidate_captures(true)) return remember(cudaErrorStreamCaptureUnsupported);
   return cudaMemsetAsync(to, value, bytes, nullptr);
 }
 

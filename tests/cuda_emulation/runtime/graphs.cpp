@@ -4,10 +4,10 @@
 /// how tests show that ops can be captured: calls that a device refuses meanwhile (allocation, waiting) are refused
 /// here and spoil the capture.
 #include <cuda_runtime_api.h>
-#include <utility>
 
 #include "runtime/error.hpp"
 #include "runtime/streams.hpp"
+#include <utility>
 
 using namespace cuda_emulation;
 
@@ -21,11 +21,12 @@ graph_pointer& graph_of(void* handle) { return *static_cast<graph_pointer*>(hand
 
 extern "C" {
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mode) {
   stream_state& stream = stream_of(handle);
   if (handle == nullptr || handle == cudaStreamLegacy) return remember(cudaErrorStreamCaptureUnsupported);
   if (stream.capture != nullptr) return remember(cudaErrorIllegalState);
   stream.capture = std::make_shared<recorded_graph>();
+  stream.capture_mode = mode;
   stream.capture_invalid = false;
   return cudaSuccess;
 }
@@ -49,11 +50,13 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus* 
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  if (graph == nullptr) return remember(cudaErrorInvalidValue);
   *executable = reinterpret_cast<cudaGraphExec_t>(new graph_pointer(graph_of(graph)));
   return cudaSuccess;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  if (cudaError_t const refused = refusal_to_queue(stream)) return remember(refused);
   enqueue(stream, [graph = graph_of(executable)] {
     for (auto const& task : graph->tasks) task();
   });

@@ -193,6 +193,14 @@ cudaError_t allocate(void** block, std::size_t bytes, bool is_managed_block) {
   return remember(*block != nullptr ? cudaSuccess : cudaErrorMemoryAllocation);
 }
 
+/// Memory that a graph owns is not emulated: a step has its memory before it is captured.
+void refuse_graph_memory(cudaStream_t handle, char const* what) {
+  stream_state& stream = stream_of(handle);
+  if (stream.capture == nullptr) return;
+  stream.capture_invalid = true;
+  fail(std::string(what) + " on a stream that captures would make a node of the graph, which is not emulated");
+}
+
 }  // namespace
 }  // namespace cuda_emulation
 
@@ -209,11 +217,15 @@ cudaError_t cudaFree(void* block) {
   release_device(block);
   return cudaSuccess;
 }
-cudaError_t cudaMallocAsync(void** block, size_t bytes, cudaStream_t) {
+cudaError_t cudaMallocAsync(void** block, size_t bytes, cudaStream_t stream) {
+  refuse_graph_memory(stream, "cudaMallocAsync");
+  if (cudaError_t const refused = refusal_to_queue(stream)) return remember(refused);
   *block = allocate_device(bytes);
   return remember(*block != nullptr ? cudaSuccess : cudaErrorMemoryAllocation);
 }
 cudaError_t cudaFreeAsync(void* block, cudaStream_t stream) {
+  refuse_graph_memory(stream, "cudaFreeAsync");
+  if (cudaError_t const refused = refusal_to_queue(stream)) return remember(refused);
   enqueue(stream, [block] { release_device(block); });
   return cudaSuccess;
 }
@@ -227,6 +239,7 @@ cudaError_t cudaMallocHost(void** block, size_t bytes) {
 cudaError_t cudaHostAlloc(void** block, size_t bytes, unsigned) { return cudaMallocHost(block, bytes); }
 cudaError_t cudaFreeHost(void* block) {
   if (block == nullptr) return cudaSuccess;
+  if (invalidate_captures()) return remember(cudaErrorStreamCaptureUnsupported);
   drain_all();
   if (pinned.erase(static_cast<unsigned char*>(block)) == 0)
     fail("cudaFreeHost of a pointer that is no live page-locked allocation");

@@ -24,7 +24,7 @@
 #include <vector>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 namespace detail {
 
 /// Whether two lists of plain integers agree.
@@ -63,8 +63,9 @@ class attention_plan_cache {
     selected_ = true;
   }
 
-  /// Makes the plan current and brings all tables that attention over `keys` keys has used before up to date, so that
-  /// captured work finds them.
+  /// Makes the plan current and brings all tables up to date that attention over `keys` keys has used before, so that
+  /// captured work finds them.  Decoding, whose caches have other sizes than batches, so makes no tables of a backward
+  /// pass.
   template <class Context>
   void load(Context& ctx, ops::attention_plan const& plan, std::size_t keys) {
     select(ctx, plan);
@@ -73,7 +74,7 @@ class attention_plan_cache {
       if (!entry.current) (void)query_tiles(ctx, entry.first, entry.second);
     while (schedules_.size() > kept_schedules) schedules_.pop_front();
     for (auto const& entry : schedules_)
-      if (entry.first == keys && !entry.current) (void)key_schedule(ctx, keys, entry.second);
+      if (entry.keys == keys && !entry.current) (void)key_schedule(ctx, entry.first, entry.second);
   }
 
   /// Addresses and sizes of what was loaded: work that was captured depends on nothing else of the plan.
@@ -87,7 +88,8 @@ class attention_plan_cache {
       entry.table.fingerprint(key);
     }
     for (auto const& entry : schedules_) {
-      if (entry.first != keys_) continue;
+      if (entry.keys != keys_) continue;
+      key.add(entry.first);
       key.add(entry.second);
       key.add(entry.table.slots);
       entry.table.visits.fingerprint(key);
@@ -117,14 +119,14 @@ class attention_plan_cache {
     return entry.table;
   }
 
-  /// The plan's keys in tiles, with the queries that see them.  @pre select
+  /// The plan's keys in tiles of `rows`, with the queries that see them.  @pre select
   template <class Context>
-  [[nodiscard]] detail::device_key_schedule const& key_schedule(Context& ctx, std::size_t keys,
+  [[nodiscard]] detail::device_key_schedule const& key_schedule(Context& ctx, std::size_t rows,
                                                                 std::size_t queries_per_task) {
-    keyed<detail::device_key_schedule>& entry = find(schedules_, keys, queries_per_task);
+    keyed<detail::device_key_schedule>& entry = find(schedules_, rows, queries_per_task, keys_);
     if (!entry.current) {
       detail::key_schedule const made = detail::make_key_schedule(
-          host_spans_, plan_ranges_, static_cast<std::int64_t>(keys), static_cast<std::int64_t>(queries_per_task));
+          host_spans_, plan_ranges_, static_cast<std::int64_t>(rows), static_cast<std::int64_t>(queries_per_task));
       entry.table.visits.load(ctx, made.visits);
       entry.table.tasks.load(ctx, made.tasks);
       entry.table.sums.load(ctx, made.sums);
@@ -135,28 +137,31 @@ class attention_plan_cache {
   }
 
  private:
-  /// A table that depends on two numbers besides the plan.
+  /// A table that depends on two numbers besides the plan, and perhaps one for each number of keys, so that batches of
+  /// different sizes do not take each other's place.
   template <class Table>
   struct keyed {
     std::size_t first;
     std::size_t second;
+    std::size_t keys;
     bool current = false;
     Table table{};
   };
 
   /// A model has one or two of each.
   template <class Table>
-  [[nodiscard]] static keyed<Table>& find(std::list<keyed<Table>>& entries, std::size_t first, std::size_t second) {
+  [[nodiscard]] static keyed<Table>& find(std::list<keyed<Table>>& entries, std::size_t first, std::size_t second,
+                                          std::size_t keys = 0) {
     for (keyed<Table>& entry : entries)
-      if (entry.first == first && entry.second == second) return entry;
-    return entries.emplace_back(keyed<Table>{first, second});
+      if (entry.first == first && entry.second == second && entry.keys == keys) return entry;
+    return entries.emplace_back(keyed<Table>{first, second, keys});
   }
 
   /// Schedules for different numbers of keys that stay on the device.
   static constexpr std::size_t kept_schedules = 16;
 
   bool selected_ = false;
-  std::size_t keys_ = 0;
+  std::size_t keys_ = 0;  ///< of the last `load`
   std::vector<ops::query_span> plan_spans_;
   std::vector<ops::key_range> plan_ranges_;
   std::vector<detail::attention_span> host_spans_;

@@ -5,8 +5,9 @@
 ///
 /// A step has two halves.  The host *loads* what the step reads into memory that stays where it is (step_input,
 /// `load_plan`), then `replayable` *runs* ops alone: eagerly the first time, captured the second, a graph launch after.
-/// The key of `replayable` names the shapes and addresses of the step; the context adds its own.
-/// One context serves one caller at a time; make as many as there are independent callers.
+/// The key of `replayable` names the shapes and addresses of the step; the context adds those of its own memory that
+/// the step's ops ask for, scratch and the plan's tables, and nothing that they do not ask for.  One context serves one
+/// caller at a time; make as many as there are independent callers.
 #pragma once
 
 #include <rlvr/backend/cuda/attention_plan.cuh>
@@ -23,9 +24,10 @@
 #include <memory>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 namespace detail {
 
 struct destroy_stream {
@@ -90,7 +92,10 @@ class context {
   [[nodiscard]] attention_settings& attention() noexcept { return attention_; }
 
   /// The plan that attention ran with last, on the device.
-  [[nodiscard]] attention_plan_cache& attention_plans() noexcept { return attention_plans_; }
+  [[nodiscard]] attention_plan_cache& attention_plans() noexcept {
+    used_ |= plan_bit;
+    return attention_plans_;
+  }
 
   /// Waits until everything on the stream is done.  What `visible` returned before is invalid after it.
   void synchronize() {
@@ -99,9 +104,11 @@ class context {
   }
 
   /// Host data as ops see it: a copy, made on the stream; valid until the next `synchronize` or `download`.
+  /// @throws cuda_error in captured work, which would copy again, at each replay, from memory that is others' by then
   template <class T>
   requires std::is_trivially_copyable_v<T>
   [[nodiscard]] T const* visible(std::span<T const> data) {
+    if (graphs_.capturing()) check(cudaErrorStreamCaptureUnsupported, "host data for an op");
     return static_cast<T const*>(staging_.copy(data.data(), data.size_bytes(), stream_));
   }
 
@@ -130,14 +137,9 @@ class context {
       body();
       return;
     }
-    graphs_.run(
-        stream_,
-        [&] {
-          replay_key whole = key();
-          fingerprint(whole);
-          return whole;
-        },
-        body);
+    replay_key whole = key();
+    add_settings(whole);
+    graphs_.run(stream_, std::move(whole), lender{this}, body);
   }
 
   /// Copies host data into device memory; returns when the host's copy is no longer needed.
@@ -174,6 +176,7 @@ class context {
   /// cannot be captured), never shrinks.
   template <class T>
   [[nodiscard]] T* scratch(scratch_purpose purpose, std::size_t count) {
+    used_ |= 1u << static_cast<unsigned>(purpose);
     buffer<unsigned char, memory>& block = scratch_[static_cast<std::size_t>(purpose)];
     block.reserve(checked_multiply(count, sizeof(T)));
     return reinterpret_cast<T*>(block.data());
@@ -190,9 +193,24 @@ class context {
         matmul_workspace_(matmul_workspace_bytes),
         products_(cublaslt_.get(), matmul_workspace_.data(), matmul_workspace_bytes) {}
 
-  void fingerprint(replay_key& key) {
-    for (auto const& block : scratch_) key.add(block);
-    attention_plans_.fingerprint(key);
+  static constexpr unsigned plan_bit = 1u << static_cast<unsigned>(scratch_purpose::count_);
+
+  /// What ops have asked for, as bits: one for each purpose of scratch, and the plan's.
+  struct lender {
+    context* owner;
+
+    void forget_use() const noexcept { owner->used_ = 0; }
+    [[nodiscard]] unsigned used() const noexcept { return owner->used_; }
+    [[nodiscard]] replay_key key_of(unsigned set) const {
+      replay_key key;
+      for (std::size_t i = 0; i < owner->scratch_.size(); ++i)
+        if (set >> i & 1u) key.add(owner->scratch_[i]);
+      if (set & plan_bit) owner->attention_plans_.fingerprint(key);
+      return key;
+    }
+  };
+
+  void add_settings(replay_key& key) {
     key.add(attention_.tensor_cores);
     key.add(products_.settings().batch_invariant);
     key.add(products_.settings().representative_rows);
@@ -209,6 +227,7 @@ class context {
   attention_plan_cache attention_plans_;
   attention_settings attention_;
   graph_cache graphs_;
+  unsigned used_ = 0;
   bool use_graphs_ = true;
 };
 
