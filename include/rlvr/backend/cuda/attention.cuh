@@ -37,7 +37,7 @@
 #include <cstdint>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// Tiles of the forward pass.  Keys come 32 at a time in all of them: that number, unlike the others, changes bits.
 /// @param few_rows  spans have few rows (decoding): a warp serves two rows rather than sixteen

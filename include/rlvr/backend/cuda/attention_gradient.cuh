@@ -41,7 +41,7 @@
 #include <cstddef>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// Rows (query, query head) that a block of the kernel by keys meets at most.
 inline constexpr std::size_t gradient_rows_per_task = 2048;

@@ -19,7 +19,8 @@
 #include <cstdint>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda::detail {
+namespace RLVR_HIDDEN cuda {
+namespace detail {
 
 /// A row that passes a tile of keys.
 struct passing_row {
@@ -193,5 +194,6 @@ __global__ void __launch_bounds__(gradient_tile(Head).threads, gradient_tile(Hea
   }
 }
 
-}  // namespace cuda::detail
+}  // namespace detail
+}  // namespace cuda
 RLVR_NAMESPACE_END

@@ -24,7 +24,7 @@
 #include <cstdint>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// Tiles of the forward pass.  @param few_rows  a block has at most 16 rows
 [[nodiscard]] RLVR_HD constexpr mma_tile mma_forward_tile(unsigned head, bool few_rows) {

@@ -28,7 +28,7 @@
 #include <cstdint>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// Tiles of both kernels of the backward pass.
 [[nodiscard]] RLVR_HD constexpr mma_tile mma_gradient_tile(unsigned head) {

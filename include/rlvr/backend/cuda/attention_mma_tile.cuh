@@ -24,7 +24,7 @@
 #include <cstdint>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// The launch policy of a kernel of attention on tensor cores.
 struct mma_tile {

@@ -18,7 +18,7 @@
 #include <cstdint>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// Tiles of both kernels of the backward pass: `rows` stay, `columns` pass.
 [[nodiscard]] RLVR_HD constexpr attention_tile gradient_tile(unsigned head) {

@@ -13,7 +13,8 @@
 #include <cstdint>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda::detail {
+namespace RLVR_HIDDEN cuda {
+namespace detail {
 
 /// `ops::attention_shape` for kernels.
 struct head_layout {
@@ -104,5 +105,6 @@ class context_walk {
                                                           : static_cast<unsigned>(distance);
 }
 
-}  // namespace cuda::detail
+}  // namespace detail
+}  // namespace cuda
 RLVR_NAMESPACE_END

@@ -30,7 +30,7 @@
 #include <string>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// The launch policy of a kernel of attention.  (Kernels are templates on what a policy is chosen by, not on the
 /// policy: nvcc 13's host stubs cannot name a kernel whose template argument is a value of class type.)

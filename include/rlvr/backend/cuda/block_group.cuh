@@ -22,7 +22,7 @@
 #include <type_traits>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 struct plus {
   template <class T>

@@ -13,7 +13,7 @@
 #include <cstddef>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 namespace detail {
 
 inline constexpr std::size_t column_chunk_rows = 256;

@@ -23,7 +23,7 @@ extern "C" void* rlvr_emulated_dynamic_shared_memory();
 #endif
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// Lanes of a warp, on every architecture so far.
 inline constexpr unsigned warp_size = 32;

@@ -10,7 +10,8 @@
 ///     template void rlvr::cuda::run(rlvr::cuda::linked_context&,
 ///                                   rlvr::ops::linear_policy_loss<my_objective> const&);
 ///
-/// No kernel is named in a unit of the host compiler, and none in the interface between the two.
+/// No kernel is named in a unit of the host compiler, and none in the interface between the two.  Both units belong
+/// to one program or to one shared library, which exports neither kernels nor `run`.
 #pragma once
 
 #if !defined(RLVR_CUDA_LINKED)
@@ -21,7 +22,7 @@
 #include <rlvr/ops/execute.hpp>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// A context whose ops are compiled elsewhere; everything else is `context`'s.
 class linked_context : public context {

@@ -14,7 +14,7 @@
 #include <rlvr/ops/execute.hpp>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 template <class Op>
 void run(linked_context& ctx, Op const& op) {

@@ -22,7 +22,7 @@
 #include <cstddef>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 namespace detail {
 
 /// A contiguous copy in bfloat16.

@@ -10,7 +10,7 @@
 #include <cstddef>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// Global memory of the current device, zeroed when `allocate` returns.
 struct device_memory {

@@ -31,7 +31,7 @@ extern "C" void rlvr_emulated_matrix_product(float* sums, std::uint32_t const* l
 #endif
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// Whether the current device has the products of mma.cuh.
 [[nodiscard]] inline bool device_has_mma() {

@@ -14,7 +14,7 @@
 #include <cstddef>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 namespace detail {
 
 /// Elements of a block of the arena: fixed, so that sums do not depend on the device.

@@ -27,7 +27,7 @@
 #include <vector>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 struct product_settings {
   bool batch_invariant = true;            ///< one algorithm per weight, whatever the number of rows

@@ -14,7 +14,7 @@
 #include <cstddef>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// Widths up to which a row is a warp's or a small block's.
 struct row_policy {

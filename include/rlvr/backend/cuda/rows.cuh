@@ -15,7 +15,7 @@
 #include <cstdint>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 template <std::same_as<context> Context>
 void run(Context& ctx, ops::rms_norm_gradient const& op) {

@@ -12,7 +12,7 @@
 #include <vector>
 
 RLVR_NAMESPACE_BEGIN
-namespace cuda {
+namespace RLVR_HIDDEN cuda {
 
 /// A bump allocator of (page-locked, device) pairs.
 class staging {
