@@ -3,6 +3,7 @@
 #   rlvr::cpu   Eigen, threads backend/cpu
 #   rlvr::host  fmt, range-v3, nlohmann-json, PCRE2    data, format, report, tokenizers
 #   rlvr::cuda  CUDA Toolkit, cuBLASLt                 every .cuh
+#   rlvr::nvrtc NVRTC of CUDA 12.8                     objectives compiled at run time
 # A dependency that is absent leaves its component undefined; rlvr::rlvr always exists.
 include(GNUInstallDirs)
 
@@ -49,4 +50,14 @@ if(rlvr_cuda_headers AND TARGET CUDA::cudart)
   target_sources(rlvr_cuda INTERFACE FILE_SET device TYPE HEADERS
                  BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${rlvr_cuda_headers})
   list(APPEND rlvr_targets rlvr_cuda)
+  if(TARGET CUDA::nvrtc AND CUDAToolkit_VERSION VERSION_GREATER_EQUAL 12.8)
+    add_library(rlvr_nvrtc INTERFACE)
+    add_library(rlvr::nvrtc ALIAS rlvr_nvrtc)
+    set_target_properties(rlvr_nvrtc PROPERTIES EXPORT_NAME nvrtc)
+    target_link_libraries(rlvr_nvrtc INTERFACE rlvr_cuda CUDA::nvrtc)
+    set(installed_headers $<INSTALL_INTERFACE:$<INSTALL_PREFIX>/${CMAKE_INSTALL_INCLUDEDIR}>)
+    target_compile_definitions(rlvr_nvrtc INTERFACE
+      "RLVR_INCLUDE_FOLDER=\"$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>${installed_headers}\"")
+    list(APPEND rlvr_targets rlvr_nvrtc)
+  endif()
 endif()

@@ -163,8 +163,15 @@ TEST_CASE("what belongs into one file stays there", "[meta]") {
     CHECK(files.violations() == names{"one-kernel-launch include/rlvr/backend/cuda/rows.cuh:8"});
   }
   SECTION("a launch by the runtime's function") {
-    files.header("backend/cuda/rows.cuh", tree::guard + "inline void rows() { cudaLaunchKernelExC(a, b, c); }\n");
+    files.header("backend/cuda/rows.cuh", tree::guard + "inline void rows() { cudaLaunchKernelEx(a, b, c); }\n");
     CHECK(files.violations() == names{"one-kernel-launch include/rlvr/backend/cuda/rows.cuh:8"});
+  }
+  SECTION("a launch by a handle, in two places") {
+    std::string const launch = tree::guard + "inline void rows() { cudaLaunchKernelExC(a, b, c); }\n";
+    files.header("backend/cuda/first.cuh", launch);
+    CHECK(files.violations() == names{});
+    files.header("backend/cuda/second.cuh", launch);
+    CHECK(files.violations() == names{"one-handle-launch include/rlvr/backend/cuda/second.cuh:8"});
   }
   SECTION("a launch in a comment is none") {
     files.header("backend/cuda/rows.cuh", tree::guard + "// kernel<<<1, 1>>>()\n");

@@ -23,6 +23,12 @@ struct variable_symbol {
   std::size_t bytes;
 };
 
+/// What the program loaded while it ran.  Two of these may have kernels of one name.
+struct loaded_library {
+  loaded_module module;
+  std::map<std::string, std::unique_ptr<program>, std::less<>> kernels;
+};
+
 /// Everything that the program registered.  Registration runs before main, in any order.
 struct registry {
   std::vector<std::string> texts;  ///< not loaded yet
@@ -30,6 +36,7 @@ struct registry {
   std::unordered_map<void const*, std::string> kernels;
   std::unordered_map<void const*, variable_symbol> variables;
   std::map<std::string, std::unique_ptr<program>, std::less<>> programs;
+  std::unordered_map<void const*, std::unique_ptr<loaded_library>> libraries;
 };
 
 registry& all() {
@@ -63,8 +70,7 @@ void initialise(loaded_module const& module, declaration const& variable, unsign
   at += variable.element_bytes;
 }
 
-void load(std::string const& text) {
-  loaded_module& module = all().modules.emplace_back();
+void load(loaded_module& module, std::string const& text) {
   module.text = parse_module(text);
   unlock_device_memory const unlocked;
   for (declaration const& variable : module.text.device_variables) {
@@ -83,7 +89,7 @@ void load(std::string const& text) {
 
 void load_all() {
   std::vector<std::string> const texts = std::exchange(all().texts, {});
-  for (std::string const& text : texts) load(text);
+  for (std::string const& text : texts) load(all().modules.emplace_back(), text);
 }
 
 }  // namespace
@@ -97,6 +103,9 @@ void add_variable_symbol(void const* host_symbol, std::string name, std::size_t 
 }
 
 program const& find_kernel(void const* host_symbol) {
+  for (auto const& [handle, library] : all().libraries)
+    for (auto const& [name, kernel] : library->kernels)
+      if (kernel.get() == host_symbol) return *kernel;
   auto const named = all().kernels.find(host_symbol);
   if (named == all().kernels.end()) throw failure("the launched function is no kernel of this program");
   std::string const& name = named->second;
@@ -120,6 +129,33 @@ device_variable find_variable(void const* host_symbol) {
     if (auto const found = module.addresses.find(named->second.name); found != module.addresses.end())
       return {reinterpret_cast<void*>(found->second), named->second.bytes};
   return {};
+}
+
+void* load_library(std::string const& text) {
+  auto library = std::make_unique<loaded_library>();
+  load(library->module, text);
+  void* const handle = library.get();
+  all().libraries.emplace(handle, std::move(library));
+  return handle;
+}
+
+void const* find_library_kernel(void const* library, std::string const& name) {
+  auto const owner = all().libraries.find(library);
+  if (owner == all().libraries.end()) return nullptr;
+  loaded_library& loaded = *owner->second;
+  if (auto const linked = loaded.kernels.find(name); linked != loaded.kernels.end()) return linked->second.get();
+  auto const function = loaded.module.text.functions.find(name);
+  if (function == loaded.module.text.functions.end() || !function->second.is_kernel) return nullptr;
+  auto kernel = std::make_unique<program>(link_kernel(loaded.module, name));
+  return loaded.kernels.emplace(name, std::move(kernel)).first->second.get();
+}
+
+bool unload_library(void const* library) {
+  auto const owner = all().libraries.find(library);
+  if (owner == all().libraries.end()) return false;
+  for (auto const& [name, address] : owner->second->module.addresses) release_device(reinterpret_cast<void*>(address));
+  all().libraries.erase(owner);
+  return true;
 }
 
 }  // namespace cuda_emulation::ptx
