@@ -42,6 +42,37 @@ rlvr::statistic_scope scope_of(test_case<T> const& test, char const* parameter) 
   throw std::runtime_error("no scope '" + text + "'");
 }
 
+// Advantages of group g against the mean weighted by lengths.
+template <class T>
+struct length_weighted_body {
+  rlvr::length_weighted_baseline rule{};
+  std::int64_t const* members = nullptr;
+  std::int64_t const* offsets = nullptr;
+  T const* rewards = nullptr;
+  std::int64_t const* lengths = nullptr;
+  T* advantages = nullptr;
+
+  RLVR_HD void operator()(std::size_t g) const {
+    std::int64_t const* const member = members + offsets[g];
+    rule.of_group(
+        offsets[g + 1] - offsets[g], [=, *this](std::int64_t i) { return rewards[member[i]]; },
+        [=, *this](std::int64_t i) { return lengths[member[i]]; },
+        [=, *this](std::int64_t i, double advantage) { advantages[member[i]] = static_cast<T>(advantage); });
+  }
+};
+
+template <class T>
+std::vector<T> length_weighted(rlvr::length_weighted_baseline const& rule, std::vector<T> const& rewards,
+                               std::vector<std::int64_t> const& lengths, std::vector<std::int64_t> const& group) {
+  stored_groups const groups(group);
+  auto const stored = test::to_storage(rewards);
+  auto const stored_lengths = test::to_storage(lengths);
+  test::storage<T> advantages(rewards.size());
+  test::for_each_index(groups.size(), length_weighted_body<T>{rule, groups.members.data(), groups.offsets.data(),
+                                                              stored.data(), stored_lengths.data(), advantages.data()});
+  return {advantages.begin(), advantages.end()};
+}
+
 // grpo, dr_grpo, rloo, opo, gpg, grpo_passk, reinforce_pp_baseline: rewards per token in, advantages per token out.
 template <class T>
 void run_outcome(test_case<T>& test) {
@@ -53,9 +84,8 @@ void run_outcome(test_case<T>& test) {
   if (op == "rloo") {
     advantages = by_group(rlvr::leave_one_out{.singleton = singleton_of(test)}, rewards, group);
   } else if (op == "opo") {
-    auto const lengths = tokens.lengths();
-    rlvr::length_weighted_baseline{.singleton = singleton_of(test)}.apply(view(rewards), view(lengths), view(group),
-                                                                          std::span<T>(advantages));
+    advantages = length_weighted(rlvr::length_weighted_baseline{.singleton = singleton_of(test)}, rewards,
+                                 tokens.lengths(), group);
   } else if (op == "gpg") {
     rlvr::gpg_baseline const rule{
         .alpha = rlvr::gpg_scale(view(rewards)), .f = test.parameter("f_norm", 1), .singleton = singleton_of(test)};
@@ -72,7 +102,7 @@ void run_outcome(test_case<T>& test) {
   }
   tokens.spread(advantages);
   if (op == "reinforce_pp_baseline")
-    rlvr::whitening{.mean_epsilon = 1e-8}.apply(std::span<T>(tokens.values), tokens.mask());
+    whiten(rlvr::whitening{.mean_epsilon = 1e-8}, std::span<T>(tokens.values), tokens.mask());
   test.output("advantages", tokens.values);
 }
 
@@ -111,7 +141,7 @@ void run_gdpo(test_case<T>& test) {
   if (over_tokens) {
     packed<T> tokens(test.rows("mask"));
     tokens.spread(sums);
-    rlvr::whitening{.mean_epsilon = 1e-8}.apply(std::span<T>(tokens.values), tokens.mask());
+    whiten(rlvr::whitening{.mean_epsilon = 1e-8}, std::span<T>(tokens.values), tokens.mask());
     test.output("advantages", tokens.values);
   } else {
     rlvr::reward_normalisation const last{.mean = over_batch, .deviation = over_batch, .epsilon = 0};
@@ -127,12 +157,13 @@ void run_rloo_kl(test_case<T>& test) {
   auto const log_ratio = test.rows("logratio");
   rlvr::reward_map clip{};
   if (test.has_parameter("reward_clip")) {
-    clip.lowest = number(test.parameters().at("reward_clip").at(0));
-    clip.highest = number(test.parameters().at("reward_clip").at(1));
+    clip.lowest = test.parameters().at("reward_clip").at(0).number();
+    clip.highest = test.parameters().at("reward_clip").at(1).number();
   }
+  totals = test::map(clip, totals);
   for (std::size_t i = 0; i < totals.size(); ++i) {
     double const kl = rlvr::masked_sum(view(log_ratio, i), tokens.mask(i));
-    totals[i] = clip(totals[i]) - static_cast<T>(test.parameter("beta") * kl);
+    totals[i] -= static_cast<T>(test.parameter("beta") * kl);
   }
   auto advantages = by_size(rlvr::leave_one_out{}, totals, group_size_of(test));
   if (test.parameter("normalize") != 0) {

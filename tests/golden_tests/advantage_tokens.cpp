@@ -5,6 +5,7 @@
 #include <rlvr/rl/returns.hpp>
 
 #include "advantage_support.hpp"
+#include "named_kl.hpp"
 
 namespace golden {
 
@@ -20,7 +21,7 @@ void run_reinforce_pp(test_case<T>& test) {
   rlvr::discounted_returns const rule{.gamma = test.parameter("gamma")};
   for (std::size_t i = 0; i < tokens.rows; ++i) rule.apply(view(rewards, i), tokens.mask(i), tokens.row(i));
   test.output("returns", tokens.values);
-  rlvr::whitening{.mean_epsilon = 1e-8}.apply(std::span<T>(tokens.values), tokens.mask());
+  whiten(rlvr::whitening{.mean_epsilon = 1e-8}, std::span<T>(tokens.values), tokens.mask());
   test.output("advantages", tokens.values);
 }
 
@@ -39,7 +40,7 @@ packed<T> judged_returns(test_case<T> const& test, std::vector<T> const& rewards
 }
 
 template <class T>
-void run_openrlhf(test_case<T>& test) {
+void run_openrlhf_estimator(test_case<T>& test) {
   std::string const op = test.operation();
   std::vector<T> rewards = test.flat("rewards");
   auto const size = static_cast<std::size_t>(test.parameter("group_size"));
@@ -50,16 +51,17 @@ void run_openrlhf(test_case<T>& test) {
     rewards = by_size(rlvr::group_z_score{.epsilon = test.parameter("eps"), .ddof = 1}, rewards, size);
   rlvr::terminal_reward terminal{.kl_coefficient = test.parameter("kl_coef")};
   if (test.has_parameter("reward_clip")) {
-    terminal.lowest = number(test.parameters().at("reward_clip").at(0));
-    terminal.highest = number(test.parameters().at("reward_clip").at(1));
+    terminal.lowest = test.parameters().at("reward_clip").at(0).number();
+    terminal.highest = test.parameters().at("reward_clip").at(1).number();
   }
   packed<T> tokens = judged_returns(test, rewards, terminal, test.parameter("gamma", 1));
   test.output("returns", tokens.values);
   if (op == "openrlhf_reinforce" || op == "openrlhf_reinforce_baseline") {
     bool const divide = test.name().find("nostd1") == std::string::npos;
-    rlvr::whitening{
-        .epsilon = 0, .ddof = 0, .min_variance = 1e-8, .masked = rlvr::masked_rule::transform, .divide = divide}
-        .apply(std::span<T>(tokens.values), tokens.mask());
+    whiten(
+        rlvr::whitening{
+            .epsilon = 0, .ddof = 0, .min_variance = 1e-8, .masked = rlvr::masked_rule::transform, .divide = divide},
+        std::span<T>(tokens.values), tokens.mask());
   }
   test.output("advantages", tokens.values);
 }
@@ -115,7 +117,7 @@ void run_whitening(test_case<T>& test) {
                              .shift_mean = test.parameter("shift_mean", 1) != 0,
                              .mean_epsilon = test.parameter("eps_mean", 0),
                              .masked = rlvr::masked_rule::transform};
-  rule.apply(std::span<T>(tokens.values), tokens.mask());
+  whiten(rule, std::span<T>(tokens.values), tokens.mask());
   test.output("whitened", tokens.values);
 }
 
@@ -131,19 +133,11 @@ void run_global_reinforce_pp(test_case<T>& test) {
     rewards = by_group(rlvr::group_mean_baseline{}, rewards, test.integers("group"));
   tokens.fill(rewards);
   if (test.parameter("kl_in_reward") != 0) {
-    auto const log_prob = test.flat("logp");
-    auto const reference = test.flat("ref_logp");
-    auto const subtract = [&](auto kl) {
-      rlvr::kl_in_reward const penalty{kl, test.parameter("kl_coef")};
-      for (std::size_t i = 0; i < tokens.values.size(); ++i)
-        tokens.values[i] = penalty(tokens.values[i], log_prob[i], reference[i]);
-    };
     // The clamps of NeMo-RL's KL.
-    if (test.text("kl_type") == "k1") subtract(rlvr::k1{20, 10});
-    if (test.text("kl_type") == "k2") subtract(rlvr::k2{20, 10});
-    if (test.text("kl_type") == "k3") subtract(rlvr::k3{20, 10});
+    rlvr::kl_in_reward const penalty{read_kl(test.text("kl_type"), 20, 10), test.parameter("kl_coef")};
+    tokens.values = test::map(penalty, tokens.values, test.flat("logp"), test.flat("ref_logp"));
   }
-  population_whitening.apply(std::span<T>(tokens.values), tokens.mask());
+  whiten(population_whitening, std::span<T>(tokens.values), tokens.mask());
   test.output("advantages", tokens.values);
 }
 
@@ -159,7 +153,7 @@ void add_token_advantages(registry& all) {
   add("reinforce_pp_global", [](auto& test) { run_global_reinforce_pp(test); });
   for (char const* const operation : {"openrlhf_rloo", "openrlhf_reinforce_baseline", "openrlhf_group_norm",
                                       "openrlhf_dr_grpo", "openrlhf_reinforce"})
-    add(operation, [](auto& test) { run_openrlhf(test); });
+    add(operation, [](auto& test) { run_openrlhf_estimator(test); });
   add("reinforce_pp_returns", [](auto& test) {
     rlvr::terminal_reward const terminal{.kl_coefficient = test.parameter("kl_coef")};
     test.output("returns", judged_returns(test, test.flat("rewards"), terminal, test.parameter("gamma")).values);
@@ -173,22 +167,22 @@ void add_token_advantages(registry& all) {
     packed tokens(test.rows("mask"));
     tokens.values = test.flat("x");
     rlvr::whitening const rule{.epsilon = 0, .ddof = 0, .min_variance = 1e-8};
-    for (std::size_t i = 0; i < tokens.rows; ++i) rule.apply(tokens.row(i), tokens.mask(i));
+    for (std::size_t i = 0; i < tokens.rows; ++i) whiten(rule, tokens.row(i), tokens.mask(i));
     test.output("normalized", tokens.values);
   });
   add("raw_reward", [](auto& test) {
     packed tokens(test.rows("mask"));
     tokens.fill(test.flat("rewards"));
-    if (test.parameter("normalize") != 0) population_whitening.apply(std::span(tokens.values), tokens.mask());
+    if (test.parameter("normalize") != 0) whiten(population_whitening, std::span(tokens.values), tokens.mask());
     test.output("advantages", tokens.values);
   });
   add("opd", [](auto& test) {
     packed tokens(test.rows("mask"));
     auto const teacher = test.flat("teacher_logp");
     auto const log_prob = test.flat("logp");
+    auto const distilled = test::map(rlvr::distillation_advantage{}, tokens.values, teacher, log_prob);
     for (std::size_t i = 0; i < tokens.values.size(); ++i)
-      if (tokens.mask()[i])
-        tokens.values[i] = rlvr::distillation_advantage{}(tokens.values[i], teacher[i], log_prob[i]);
+      if (tokens.mask()[i]) tokens.values[i] = distilled[i];
     test.output("advantages", tokens.values);
   });
 }

@@ -26,8 +26,11 @@ std::pair<T, std::vector<T>> aggregate(packed_values<T> const& batch, Aggregatio
                                        rlvr::batch_statistics const& statistics,
                                        std::vector<std::int64_t> const& lengths = {}) {
   std::vector<T> scales(batch.values.size());
-  T const loss = rlvr::aggregate<Aggregation, T>(aggregation, statistics, batch.values, batch.mask.view(),
-                                                 batch.offsets, scales, lengths);
+  auto longest = static_cast<std::int64_t>(batch.padded_length);
+  for (std::int64_t const length : lengths) longest = std::max(longest, length);
+  auto const by_length = scales_by_length<T>(aggregation, statistics, longest);
+  T const loss = rlvr::aggregate<computed_scales<T>, T>({by_length.data()}, statistics, batch.values, batch.mask.view(),
+                                                        batch.offsets, scales, lengths);
   return {loss, scales};
 }
 
@@ -46,15 +49,15 @@ std::vector<T> reduction_weights(test_case<T> const& test, packed_values<T> cons
   auto const reduction = test.text("reduction");
   std::vector<T> result;
   auto const put = [&](auto const& aggregation, rlvr::batch_statistics const& statistics, std::int64_t length) {
-    result.insert(result.end(), batch.padded_length, aggregation.template scale<T>(statistics, length));
+    result.insert(result.end(), batch.padded_length, scales_by_length<T>(aggregation, statistics, length).back());
   };
   auto const size = static_cast<std::size_t>(test.parameter("micro_batch_size"));
   rlvr::batch_statistics prompts{};
   std::vector<std::int64_t> tokens_of_prompt(batch.rows);
   if (reduction == "prompt_mean") {
-    for (auto const& bounds : test.parameters().at("prompt_boundaries")) {
-      auto const first = bounds.at(0).template get<std::size_t>();
-      auto const last = bounds.at(1).template get<std::size_t>();
+    for (value const& bounds : test.parameters().at("prompt_boundaries").items()) {
+      auto const first = static_cast<std::size_t>(bounds.at(0).number());
+      auto const last = static_cast<std::size_t>(bounds.at(1).number());
       std::int64_t const tokens = part_statistics(batch, first, last).tokens;
       prompts.add_sequence(tokens);
       for (std::size_t i = first; i < last; ++i) tokens_of_prompt[i] = tokens;

@@ -7,12 +7,13 @@
 #include <rlvr/rl/unpaired_preference.hpp>
 
 #include "case.hpp"
+#include "named_preference.hpp"
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,33 +22,6 @@ namespace golden {
 namespace {
 
 namespace preference = rlvr::preference;
-
-// Calls `use` with the loss of that name.
-template <class Use>
-void with_loss(std::string const& name, double beta, double label_smoothing, double tau, Use const& use) {
-  if (name == "sigmoid") return use(preference::dpo{beta, label_smoothing});
-  if (name == "robust") return use(preference::robust{beta, label_smoothing});
-  if (name == "hinge") return use(preference::hinge{beta});
-  if (name == "ipo") return use(preference::ipo{beta});
-  if (name == "exo_pair") return use(preference::exo_pair{beta, label_smoothing});
-  if (name == "discopop") return use(preference::discopop{beta, tau});
-  if (name == "nca_pair") return use(preference::nca_pair{beta});
-  if (name == "bco_pair") return use(preference::bco_pair{.beta = beta});
-  if (name == "sppo_hard") return use(preference::sppo_hard{beta});
-  if (name == "apo_zero") return use(preference::apo_zero{beta});
-  if (name == "apo_down") return use(preference::apo_down{beta});
-  throw std::runtime_error("unknown loss '" + name + "'");
-}
-
-// Calls `use` with the score of that name.
-template <class Use>
-void with_score(std::string const& name, double alpha, Use const& use) {
-  if (name.empty() || name == "reverse_kl") return use(preference::reverse_kl_score{});
-  if (name == "forward_kl") return use(preference::forward_kl_score{});
-  if (name == "js_divergence") return use(preference::js_score{});
-  if (name == "alpha_divergence") return use(preference::alpha_score{alpha});
-  throw std::runtime_error("unknown divergence '" + name + "'");
-}
 
 // Rows of a padded batch; column t of the log-probabilities has column t + `shift` of the mask.
 template <class T>
@@ -104,23 +78,23 @@ struct dpo {
       weights = wpo(test, batch);
       rows.pair_weight = weights;
     }
+    std::span<T> const gradient(batch.gradient);
     rlvr::preference_summary found;
     if (name == "aot" || name == "aot_unpaired") {
-      found = rlvr::aot_loss(preference::dpo{beta, smoothing},
-                             name == "aot" ? rlvr::aot_kind::paired : rlvr::aot_kind::unpaired, rows, options,
-                             std::span<T>(batch.gradient));
+      auto const kind = name == "aot" ? rlvr::aot_kind::paired : rlvr::aot_kind::unpaired;
+      found = with_backend<T>(named_loss{named_loss::kind::sigmoid, beta, smoothing}, [&](answers<T> const& loss) {
+        return rlvr::aot_loss(loss, kind, rows, options, gradient);
+      });
     } else {
-      bool const normalised = name == "ipo" || name == "sigmoid_norm";
-      with_loss(name == "sigmoid_norm" ? "sigmoid" : name, beta, smoothing, test.parameter("tau", 0.05),
-                [&](auto const& loss) {
-                  with_score(test.text("f_divergence"), test.parameter("alpha", 0.5), [&](auto const& score) {
-                    auto const run = [&](auto const& inner) {
-                      found = rlvr::preference_batch_loss(preference::transformed{score, inner}, rows, options,
-                                                          std::span<T>(batch.gradient));
-                    };
-                    normalised ? run(preference::length_normalised{loss}) : run(loss);
-                  });
-                });
+      named_loss const loss =
+          read_loss(name == "sigmoid_norm" ? "sigmoid" : name, beta, smoothing, test.parameter("tau", 0.05));
+      named_score const score = read_score(test.text("f_divergence"), test.parameter("alpha", 0.5));
+      auto const run = [&](answers<T> const& inner) {
+        return rlvr::preference_batch_loss(inner, rows, options, gradient);
+      };
+      found = name == "ipo" || name == "sigmoid_norm"
+                  ? with_backend<T>(preference::transformed{score, preference::length_normalised{loss}}, run)
+                  : with_backend<T>(preference::transformed{score, loss}, run);
     }
     test.output("loss", found.loss);
     test.output("reward_chosen", beta * found.chosen_log_ratio);
@@ -161,11 +135,12 @@ struct dpo_interleaved {
     rows.pair_mask = {counted.get(), keep.size() / 2};
     rlvr::preference_options const options{.normaliser = test.parameter("global_seqs") / 2 + 1e-8};
     preference::dpo const loss{test.parameter("beta"), test.parameter("label_smoothing", 0)};
-    std::span<T> const gradient(batch.gradient);
-    rlvr::preference_summary const found =
-        test.parameter("average", 0) != 0
-            ? rlvr::preference_batch_loss(preference::length_normalised{loss}, rows, options, gradient)
-            : rlvr::preference_batch_loss(loss, rows, options, gradient);
+    auto const run = [&](answers<T> const& inner) {
+      return rlvr::preference_batch_loss(inner, rows, options, std::span<T>(batch.gradient));
+    };
+    rlvr::preference_summary const found = test.parameter("average", 0) != 0
+                                               ? with_backend<T>(preference::length_normalised{loss}, run)
+                                               : with_backend<T>(loss, run);
     test.output("loss", found.loss);
     test.output("accuracy", found.accuracy);
     test.gradient("logp", batch.gradient);
@@ -194,12 +169,14 @@ std::vector<rlvr::preference_sample<T>> samples_of(test_case<T> const& test) {
 }
 
 // Mean over the pairs: loss, losses, gradients.
-template <class Loss, class T>
-void check_mean(test_case<T>& test, Loss const& loss) {
-  auto const samples = samples_of(test);
+template <class T>
+void compare_mean(test_case<T>& test, std::vector<rlvr::preference_sample<T>> const& samples,
+                  std::vector<rlvr::preference_value<T>> const& computed) {
+  rlvr::preference_value<T> const* next = computed.data();
   std::vector<rlvr::preference_value<T>> each(samples.size());
-  test.output("loss", rlvr::mean_preference_loss(loss, std::span<rlvr::preference_sample<T> const>(samples), 0.0,
-                                                 std::span(each)));
+  test.output("loss",
+              rlvr::mean_preference_loss(answers<T>{.next = &next},
+                                         std::span<rlvr::preference_sample<T> const>(samples), 0.0, std::span(each)));
   std::vector<T> losses, d_chosen, d_rejected;
   for (auto const& value : each) {
     losses.push_back(value.value);
@@ -211,12 +188,18 @@ void check_mean(test_case<T>& test, Loss const& loss) {
   test.gradient("rejected", d_rejected);
 }
 
+template <class Loss, class T>
+void check_mean(test_case<T>& test, Loss const& loss) {
+  auto const samples = samples_of(test);
+  compare_mean(test, samples, test::map(loss, samples));
+}
+
 struct dpo_seq {
   template <class T>
   void operator()(test_case<T>& test) const {
     double const beta = test.parameter("beta");
-    with_loss(test.parameter("ipo", 0) != 0 ? "ipo" : "sigmoid", beta, test.parameter("label_smoothing", 0), 0.05,
-              [&](auto const& loss) { check_mean(test, loss); });
+    check_mean(
+        test, read_loss(test.parameter("ipo", 0) != 0 ? "ipo" : "sigmoid", beta, test.parameter("label_smoothing", 0)));
     std::vector<T> chosen, rejected;
     for (auto const& pair : samples_of(test)) {
       chosen.push_back(static_cast<T>(beta) * pair.chosen);
@@ -232,8 +215,7 @@ struct dpo_seq_variants {
   void operator()(test_case<T>& test) const {
     std::string const name = test.text("loss_type");
     double const smoothing = name == "sigmoid" ? 0 : test.parameter("label_smoothing", 0);
-    with_loss(name, test.parameter("beta"), smoothing, test.parameter("tau", 0.05),
-              [&](auto const& loss) { check_mean(test, loss); });
+    check_mean(test, read_loss(name, test.parameter("beta"), smoothing, test.parameter("tau", 0.05)));
   }
 };
 
@@ -243,10 +225,9 @@ struct cpo {
     std::string const name = test.text("loss_type");
     double const beta = test.parameter("beta");
     double const smoothing = test.parameter("label_smoothing", 0);
-    preference::alpha_reward const reward{test.parameter("alpha", 0)};
-    auto const run = [&](auto const& loss) { check_mean(test, preference::transformed{reward, loss}); };
-    if (name == "simpo") return run(preference::simpo{beta, test.parameter("simpo_gamma", 0.5), smoothing});
-    with_loss(name, beta, smoothing, 0.05, run);
+    double const extra = name == "simpo" ? test.parameter("simpo_gamma", 0.5) : 0.05;
+    check_mean(test, preference::transformed{preference::alpha_reward{test.parameter("alpha", 0)},
+                                             read_loss(name, beta, smoothing, extra)});
   }
 };
 
@@ -270,43 +251,67 @@ struct reward_pairwise {
   }
 };
 
+// Answers for `mean_unpaired_loss`, in its order.
+template <class T>
+struct unpaired_answers {
+  rlvr::unpaired_value<T> const** next = nullptr;
+
+  [[nodiscard]] rlvr::unpaired_value<T> operator()(T, bool) const { return *(*next)++; }
+};
+
 // Single responses: {logp, label} or a list of liked and one of other responses.
-template <class Loss, class T>
-void check_unpaired(test_case<T>& test, Loss const& loss) {
-  std::vector<T> log_ratios;
-  std::vector<bool> liked;
-  auto const add = [&](char const* policy, char const* reference, bool label) {
-    auto const p = test.flat(policy);
-    auto const r = test.flat(reference);
-    for (std::size_t i = 0; i < p.size(); ++i) {
-      log_ratios.push_back(p[i] - r.at(i));
-      liked.push_back(label);
+template <class T>
+struct responses {
+  explicit responses(test_case<T> const& test) : labelled(test.has("label")) {
+    auto const add = [&](char const* policy, char const* reference, unsigned char label) {
+      auto const p = test.flat(policy);
+      auto const r = test.flat(reference);
+      for (std::size_t i = 0; i < p.size(); ++i) {
+        log_ratios.push_back(p[i] - r.at(i));
+        liked.push_back(label);
+      }
+    };
+    if (labelled) {
+      add("logp", "ref_logp", 1);
+      auto const labels = test.flat("label");
+      for (std::size_t i = 0; i < labels.size(); ++i) liked.at(i) = labels[i] != 0;
+    } else {
+      add("chosen", "ref_chosen", 1);
+      add("rejected", "ref_rejected", 0);
     }
-  };
-  bool const labelled = test.has("label");
-  if (labelled) {
-    add("logp", "ref_logp", true);
-    auto const labels = test.flat("label");
-    for (std::size_t i = 0; i < labels.size(); ++i) liked.at(i) = labels[i] != 0;
-  } else {
-    add("chosen", "ref_chosen", true);
-    add("rejected", "ref_rejected", false);
   }
-  auto const flags = std::make_unique<bool[]>(liked.size());
-  std::copy(liked.begin(), liked.end(), flags.get());
-  std::vector<rlvr::unpaired_value<T>> each(log_ratios.size());
-  test.output("loss", rlvr::mean_unpaired_loss(loss, std::span<T const>(log_ratios),
-                                               std::span<bool const>(flags.get(), liked.size()), 0.0, std::span(each)));
+
+  bool labelled;
+  std::vector<T> log_ratios;
+  std::vector<unsigned char> liked;
+};
+
+template <class T>
+void compare_unpaired(test_case<T>& test, responses<T> const& given,
+                      std::vector<rlvr::unpaired_value<T>> const& computed) {
+  auto const flags = std::make_unique<bool[]>(given.liked.size());
+  std::copy(given.liked.begin(), given.liked.end(), flags.get());
+  rlvr::unpaired_value<T> const* next = computed.data();
+  std::vector<rlvr::unpaired_value<T>> each(computed.size());
+  test.output("loss",
+              rlvr::mean_unpaired_loss(unpaired_answers<T>{&next}, std::span<T const>(given.log_ratios),
+                                       std::span<bool const>(flags.get(), given.liked.size()), 0.0, std::span(each)));
   std::vector<T> losses, gradient;
   for (auto const& value : each) {
     losses.push_back(value.value);
     gradient.push_back(value.d_log_ratio);
   }
   if (test.expects("losses")) test.output("losses", losses);
-  if (labelled) return test.gradient("logp", gradient);
+  if (given.labelled) return test.gradient("logp", gradient);
   auto const border = gradient.begin() + static_cast<std::ptrdiff_t>(test.raw("chosen").size());
   test.gradient("chosen", std::vector<T>(gradient.begin(), border));
   test.gradient("rejected", std::vector<T>(border, gradient.end()));
+}
+
+template <class Loss, class T>
+void check_unpaired(test_case<T>& test, Loss const& loss) {
+  responses<T> const given(test);
+  compare_unpaired(test, given, test::map(loss, given.log_ratios, given.liked));
 }
 
 struct kto {

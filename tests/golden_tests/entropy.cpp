@@ -4,31 +4,48 @@
 #include <rlvr/rl/controller.hpp>
 #include <rlvr/rl/token_selection.hpp>
 
+#include "logits.hpp"
 #include "policy_loss_batch.hpp"
 
 namespace golden {
 namespace {
 
-constexpr rlvr::single_thread_group group{};
-
-// Entropy of a row, whose logits become factor times its gradient.
+// Entropies of rows, whose logits become factor times their gradient.
 template <class T>
-T entropy_of_row(std::vector<T>& logits, T temperature, T factor) {
-  T const inverse = 1 / temperature;
-  auto const s = rlvr::kernel::softmax_statistics(group, logits.data(), logits.size(), inverse);
-  rlvr::kernel::replace_by_gradient(group, logits.data(), logits.size(), inverse, s, 0, 0, factor * inverse);
-  return s.entropy;
+struct entropy_body {
+  std::size_t vocabulary = 0;
+  T* logits = nullptr;
+  T inverse_temperature{};
+  T const* factor = nullptr;
+  T* entropy = nullptr;
+
+  template <class Group>
+  RLVR_HD void operator()(Group const& group, std::size_t row) const {
+    T* const line = logits + row * vocabulary;
+    T const* const input = line;
+    using rlvr::kernel::softmax_statistics;  // or the group's own
+    auto const s = softmax_statistics(group, input, vocabulary, inverse_temperature);
+    group.sync();  // every thread has read the row
+    rlvr::kernel::replace_by_gradient(group, line, vocabulary, inverse_temperature, s, 0, 0,
+                                      factor[row] * inverse_temperature);
+    group.once([&] { entropy[row] = s.entropy; });
+  }
+};
+
+template <class T>
+std::vector<T> entropies(logit_rows<T>& rows, double temperature, std::vector<T> const& factor) {
+  auto const factors = test::to_storage(factor);
+  test::storage<T> entropy(rows.rows);
+  test::for_each_row(rows.rows, entropy_body<T>{rows.vocabulary, rows.logits.data(), 1 / static_cast<T>(temperature),
+                                                factors.data(), entropy.data()});
+  return to_vector(entropy);
 }
 
 template <class T>
 void entropy_from_logits(test_case<T>& test) {
-  matrix<T> rows = test.rows("logits");
-  std::vector<T> const grad_out = test.flat("grad_out");
-  std::vector<T> entropy;
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    entropy.push_back(entropy_of_row(rows[i], static_cast<T>(test.parameter("temperature", 1)), grad_out[i]));
-  test.output("entropy", entropy);
-  test.gradient("logits", rows);
+  logit_rows<T> rows(test.rows("logits"));
+  test.output("entropy", entropies(rows, test.parameter("temperature", 1), test.flat("grad_out")));
+  test.gradient("logits", rows.values());
 }
 
 template <class T>
@@ -37,45 +54,59 @@ void entropy_bonus(test_case<T>& test) {
   flags const counts(test.flat("mask"));
   std::size_t const length = mask.at(0).size();
   std::vector<T> const logits = test.flat("logits");
-  std::size_t const vocabulary = logits.size() / (mask.size() * length);
-  matrix<T> rows;
-  for (auto at = logits.begin(); at != logits.end(); at += static_cast<std::ptrdiff_t>(vocabulary))
-    rows.emplace_back(at, at + static_cast<std::ptrdiff_t>(vocabulary));
-
+  std::size_t const positions = mask.size() * length;
+  logit_rows<T> rows(logits, logits.size() / positions);
   std::vector<std::int64_t> offsets;
   for (std::size_t i = 0; i <= mask.size(); ++i) offsets.push_back(static_cast<std::int64_t>(i * length));
-  T const temperature = static_cast<T>(test.parameter("temperature", 1));
-  std::vector<T> entropy, scale(rows.size());
-  for (auto row : rows) entropy.push_back(entropy_of_row(row, temperature, T(0)));
+  double const temperature = test.parameter("temperature", 1);
+  logit_rows<T> unused = rows;
+  std::vector<T> scale(positions);
+  std::vector<T> const entropy = entropies(unused, temperature, scale);
   named_aggregation const aggregation = read_aggregation(test.parameters(), length);
   auto const statistics = aggregation.statistics(rlvr::count_batch(counts.view(), offsets));
-  test.output("entropy_mean",
-              rlvr::aggregate<named_aggregation, T>(aggregation, statistics, entropy, counts.view(), offsets, scale));
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (counts[i]) {
-      entropy_of_row(rows[i], temperature, scale[i]);
-    } else {
-      rows[i].assign(vocabulary, T(0));
-    }
-  }
-  test.gradient("logits", rows);
+  auto const scales = scales_by_length<T>(aggregation, statistics, static_cast<std::int64_t>(length));
+  test.output("entropy_mean", rlvr::aggregate<computed_scales<T>, T>({scales.data()}, statistics, entropy,
+                                                                     counts.view(), offsets, scale));
+  (void)entropies(rows, temperature, scale);
+  std::vector<T> gradient = rows.values();
+  for (std::size_t i = 0; i < gradient.size(); ++i)
+    if (!counts[i / rows.vocabulary]) gradient[i] = T(0);
+  test.gradient("logits", gradient);
 }
+
+// Sums of squared probabilities of rows, whose logits become factor times their gradient.
+template <class T>
+struct squares_body {
+  std::size_t vocabulary = 0;
+  T* logits = nullptr;
+  T inverse_temperature{};
+  T const* factor = nullptr;
+  T* sums = nullptr;
+
+  template <class Group>
+  RLVR_HD void operator()(Group const& group, std::size_t row) const {
+    T* const line = logits + row * vocabulary;
+    T const* const input = line;
+    using rlvr::kernel::softmax_statistics;  // or the group's own
+    auto const s = softmax_statistics(group, input, vocabulary, inverse_temperature);
+    T const sum = rlvr::kernel::sum_of_squared_probabilities(group, input, vocabulary, inverse_temperature, s);
+    group.sync();  // every thread has read the row
+    rlvr::kernel::replace_by_squares_gradient(group, line, vocabulary, inverse_temperature, s, sum,
+                                              factor[row] * inverse_temperature);
+    group.once([&] { sums[row] = sum; });
+  }
+};
 
 template <class T>
 void sum_pi_squared(test_case<T>& test) {
-  matrix<T> rows = test.rows("logits");
-  std::vector<T> const grad_out = test.flat("grad_out");
-  T const inverse = static_cast<T>(1 / test.parameter("temperature", 1));
-  std::vector<T> sums;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    auto& row = rows[i];
-    auto const s = rlvr::kernel::softmax_statistics(group, row.data(), row.size(), inverse);
-    sums.push_back(rlvr::kernel::sum_of_squared_probabilities(group, row.data(), row.size(), inverse, s));
-    rlvr::kernel::replace_by_squares_gradient(group, row.data(), row.size(), inverse, s, sums[i],
-                                              grad_out[i] * inverse);
-  }
-  test.output("sum_pi_squared", sums);
-  test.gradient("logits", rows);
+  logit_rows<T> rows(test.rows("logits"));
+  auto const factors = test::to_storage(test.flat("grad_out"));
+  test::storage<T> sums(rows.rows);
+  test::for_each_row(
+      rows.rows, squares_body<T>{rows.vocabulary, rows.logits.data(),
+                                 static_cast<T>(1 / test.parameter("temperature", 1)), factors.data(), sums.data()});
+  test.output("sum_pi_squared", to_vector(sums));
+  test.gradient("logits", rows.values());
 }
 
 template <class T>

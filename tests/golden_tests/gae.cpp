@@ -5,6 +5,7 @@
 #include <rlvr/rl/kl.hpp>
 #include <rlvr/rl/returns.hpp>
 
+#include "advantage_support.hpp"
 #include "policy_loss_batch.hpp"
 #include <cstdint>
 #include <span>
@@ -15,11 +16,6 @@ namespace golden {
 namespace {
 
 template <class T>
-std::span<T const> view(std::vector<T> const& values) {
-  return values;
-}
-
-template <class T>
 flags mask_of(test_case<T> const& test, matrix<T> const& like) {
   if (test.has("mask")) return flags(test.flat("mask"));
   return flags(like.size() * like.at(0).size(), true);
@@ -27,10 +23,10 @@ flags mask_of(test_case<T> const& test, matrix<T> const& like) {
 
 // Whitens all rows at once.
 template <class T>
-void whiten(matrix<T>& rows, flags const& mask, rlvr::whitening const& rule) {
+void whiten_rows(matrix<T>& rows, flags const& mask, rlvr::whitening const& rule) {
   std::vector<T> flat;
   for (auto const& row : rows) flat.insert(flat.end(), row.begin(), row.end());
-  rule.apply(std::span<T>(flat), mask.view());
+  whiten(rule, std::span<T>(flat), mask.view());
   auto next = flat.begin();
   for (auto& row : rows)
     for (T& x : row) x = *next++;
@@ -54,8 +50,9 @@ auto const gae = []<class T>(test_case<T>& test) {
   if (test.has_parameter("whiten")) {
     bool const keep = test.text("whiten").find("not zeroed") != std::string::npos;
     // verl adds 1e-8 to the count, TRL does not.
-    whiten(advantages, mask,
-           keep ? rlvr::whitening{.mean_epsilon = 1e-8, .masked = rlvr::masked_rule::transform} : rlvr::whitening{});
+    whiten_rows(
+        advantages, mask,
+        keep ? rlvr::whitening{.mean_epsilon = 1e-8, .masked = rlvr::masked_rule::transform} : rlvr::whitening{});
   }
   test.output("advantages", advantages);
   test.output("returns", returns);
@@ -73,10 +70,9 @@ auto const gae_outcome = []<class T>(test_case<T>& test) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     auto const counts = mask.view().subspan(i * width, width);
     std::vector<T> kl, rewards(width);
-    if (penalised) {
-      std::vector<T> const log_prob = test.rows("logp").at(i), reference = test.rows("ref_logp").at(i);
-      for (std::size_t t = 0; t < width; ++t) kl.push_back(rlvr::k1{}(log_prob[t], reference[t]).value);
-    }
+    if (penalised)
+      for (auto const& found : test::map(rlvr::k1{}, test.rows("logp").at(i), test.rows("ref_logp").at(i)))
+        kl.push_back(found.value);
     rlvr::terminal_reward{.kl_coefficient = test.parameter("kl_coef", 0)}.apply(reward[i], view(kl), counts,
                                                                                 std::span<T>(rewards));
     bool const adaptive = alpha > 0 && !test.has_parameter("lam_policy");
@@ -86,7 +82,7 @@ auto const gae_outcome = []<class T>(test_case<T>& test) {
                               .length_adaptive_alpha = adaptive ? alpha : 0}
         .apply(view(rewards), view(values[i]), counts, std::span<T>(advantages[i]), std::span<T>(returns[i]));
   }
-  if (test.parameter("normalize", 0) != 0) whiten(advantages, mask, rlvr::whitening{.mean_epsilon = 1e-8});
+  if (test.parameter("normalize", 0) != 0) whiten_rows(advantages, mask, rlvr::whitening{.mean_epsilon = 1e-8});
   test.output("advantages", advantages);
   test.output("returns", returns);
 };
@@ -101,11 +97,21 @@ auto const value_loss = []<class T>(test_case<T>& test) {
   rlvr::value_loss const rule{.clip = test.parameter("clip", rlvr::unlimited), .scale = test.parameter("scale", 1)};
   std::vector<T> slopes(value.size());
   named_aggregation const aggregation = aggregation_of(test, width);
+  auto const statistics = aggregation.statistics(rlvr::count_batch(mask.view(), offsets));
   auto const found =
-      rlvr::batch_value_loss<T>(rule, aggregation, aggregation.statistics(rlvr::count_batch(mask.view(), offsets)),
-                                value, old, target, mask.view(), offsets, slopes);
+      rlvr::batch_value_loss<T>(rule, aggregation, statistics, value, old, target, mask.view(), offsets, slopes);
   test.output("loss", found.loss);
   test.output("clipfrac", found.clip_fraction(1e-8));
+  test.gradient("vpred", slopes);
+
+  // The same of the values that the backend computes: `batch_value_loss` takes no other rule.
+  auto const scales = scales_by_length<T>(aggregation, statistics, static_cast<std::int64_t>(width));
+  auto const each = test::map(rule, value, old, target);
+  std::vector<T> losses;
+  for (auto const& of_token : each) losses.push_back(of_token.value);
+  test.output("loss", rlvr::aggregate<computed_scales<T>, T>({scales.data()}, statistics, losses, mask.view(), offsets,
+                                                             slopes));
+  for (std::size_t i = 0; i < slopes.size(); ++i) slopes[i] *= each[i].d_value;
   test.gradient("vpred", slopes);
 };
 

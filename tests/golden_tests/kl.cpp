@@ -7,6 +7,8 @@
 #include <rlvr/rl/returns.hpp>
 #include <rlvr/rl/vocabulary_kl.hpp>
 
+#include "logits.hpp"
+#include "named_kl.hpp"
 #include "policy_loss_batch.hpp"
 #include <cmath>
 #include <cstdint>
@@ -18,34 +20,28 @@
 namespace golden {
 namespace {
 
-// Calls use(estimator) with the one that a case names.
-template <class Use>
-auto with_estimator(std::string const& name, double input_clamp, double output_clamp, Use const& use) {
-  if (name == "k1") return use(rlvr::k1{input_clamp, output_clamp});
-  if (name == "k2") return use(rlvr::k2{input_clamp, output_clamp});
-  if (name == "k3") return use(rlvr::k3{input_clamp, output_clamp});
-  if (name == "abs") return use(rlvr::absolute_kl{input_clamp, output_clamp});
-  if (name.starts_with("k3_reversed")) return use(rlvr::reverse_k3{input_clamp, output_clamp});
-  throw std::runtime_error("unknown estimator " + name);
+// One number of each value.
+template <class T>
+void compare_values(test_case<T>& test, std::vector<rlvr::kl_value<T>> const& found, std::vector<T> const& weight) {
+  std::vector<T> values, gradient;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    values.push_back(found[i].value);
+    gradient.push_back(weight[i] * found[i].d_log_prob);
+  }
+  test.output("kl", values);
+  test.gradient("logp", gradient);
 }
 
 template <class T>
 void kl_token(test_case<T>& test) {
   auto const log_prob = test.flat("logp"), reference = test.flat("ref_logp"), weight = test.flat("grad_out");
-  std::vector<T> values, gradient;
+  named_kl const estimator = read_kl(test.text("estimator"), test.parameter("input_clamp", rlvr::unlimited),
+                                     test.parameter("output_clamp", rlvr::unlimited));
   bool const straight = test.parameter("straight_through", 0) != 0;
-  for (std::size_t i = 0; i < log_prob.size(); ++i) {
-    rlvr::kl_value<T> const found =
-        with_estimator(test.text("estimator"), test.parameter("input_clamp", rlvr::unlimited),
-                       test.parameter("output_clamp", rlvr::unlimited), [&](auto estimator) {
-                         return straight ? rlvr::straight_through{estimator}(log_prob[i], reference[i])
-                                         : estimator(log_prob[i], reference[i]);
-                       });
-    values.push_back(found.value);
-    gradient.push_back(weight[i] * found.d_log_prob);
-  }
-  test.output("kl", values);
-  test.gradient("logp", gradient);
+  compare_values(test,
+                 straight ? test::map(rlvr::straight_through{estimator}, log_prob, reference)
+                          : test::map(estimator, log_prob, reference),
+                 weight);
 }
 
 template <class T>
@@ -53,37 +49,50 @@ void kl_token_is(test_case<T>& test) {
   auto const log_prob = test.flat("logp"), reference = test.flat("ref_logp"), weight = test.flat("grad_out");
   bool const ratio = test.has("old_logp");
   auto const old = ratio ? test.flat("old_logp") : log_prob;
-  std::vector<T> values, gradient;
-  for (std::size_t i = 0; i < log_prob.size(); ++i) {
-    rlvr::token_sample<T> const sample{
-        .log_prob = log_prob[i], .old_log_prob = old[i], .reference_log_prob = reference[i]};
-    rlvr::kl_value<T> const found = with_estimator(
-        test.text("estimator"), test.parameter("input_clamp", rlvr::unlimited), rlvr::unlimited, [&](auto estimator) {
-          return rlvr::ratio_weighted{estimator,
+  std::vector<rlvr::token_sample<T>> samples;
+  for (std::size_t i = 0; i < log_prob.size(); ++i)
+    samples.push_back({.log_prob = log_prob[i], .old_log_prob = old[i], .reference_log_prob = reference[i]});
+  rlvr::ratio_weighted const weighted{read_kl(test.text("estimator"), test.parameter("input_clamp", rlvr::unlimited)),
                                       ratio ? rlvr::kl_weight::importance_ratio : rlvr::kl_weight::score_function,
                                       test.parameter("output_clamp", rlvr::unlimited),
-                                      test.parameter("detach_weight_where_clamped", 0) != 0}(sample);
-        });
-    values.push_back(found.value);
-    gradient.push_back(weight[i] * found.d_log_prob);
-  }
-  test.output("kl", values);
-  test.gradient("logp", gradient);
+                                      test.parameter("detach_weight_where_clamped", 0) != 0};
+  compare_values(test, test::map(weighted, samples), weight);
 }
+
+// Divergences of rows, whose logits become weight times their gradient.
+template <class T, class Divergence>
+struct divergence_body {
+  Divergence divergence{};
+  rlvr::vocabulary_kl_settings settings{};
+  std::size_t vocabulary = 0;
+  T* logits = nullptr;
+  T const* reference = nullptr;
+  T const* weight = nullptr;
+  T* values = nullptr;
+
+  template <class Group>
+  RLVR_HD void operator()(Group const& group, std::size_t row) const {
+    T const value =
+        rlvr::kernel::vocabulary_kl_row(group, divergence, logits + row * vocabulary, reference + row * vocabulary,
+                                        vocabulary, settings, weight ? weight[row] : T(1));
+    group.once([&] { values[row] = value; });
+  }
+};
 
 // Values and gradients of a divergence over rows of logits.
 template <class T, class Divergence>
 void compare_rows(test_case<T>& test, Divergence const& divergence, rlvr::vocabulary_kl_settings const& settings) {
-  matrix<T> const logits = test.rows("logits"), reference = test.rows("ref_logits");
-  auto const weight = test.flat("grad_out");
-  std::vector<T> values;
-  matrix<T> gradient = logits;
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    values.push_back(rlvr::vocabulary_kl<T>(divergence, logits[i], reference[i], gradient[i], settings));
-    for (T& slope : gradient[i]) slope *= weight[i];
-  }
-  test.output("kl", values);
-  test.gradient("logits", gradient);
+  logit_rows<T> rows(test.rows("logits"));
+  logit_rows<T> const reference(test.rows("ref_logits"));
+  auto const weight = test::to_storage(test.flat("grad_out"));
+  test::storage<T> values(rows.rows);
+  settings.validate();
+  divergence.validate();
+  test::for_each_row(rows.rows,
+                     divergence_body<T, Divergence>{divergence, settings, rows.vocabulary, rows.logits.data(),
+                                                    reference.logits.data(), weight.data(), values.data()});
+  test.output("kl", to_vector(values));
+  test.gradient("logits", rows.values());
 }
 
 template <class T>
@@ -125,12 +134,16 @@ void kl_in_reward(test_case<T>& test) {
   double const input = test.parameter("input_clamp", name == "k3" ? 20 : rlvr::unlimited);
   double const output = test.parameter("output_clamp", name == "k3" ? 10 : rlvr::unlimited);
   double measured = 0;
-  with_estimator(name, input, output, [&](auto estimator) {
-    rlvr::kl_in_reward<decltype(estimator)> const rule{.estimator = estimator, .beta = beta, .count_epsilon = 1e-8};
-    for (std::size_t i = 0; i < rewards.size(); ++i)
-      measured += static_cast<double>(
-          rule.template apply<T>(rewards[i], log_prob[i], reference[i], flags(mask[i]).view(), rewards[i]));
-  });
+  rlvr::kl_in_reward<named_kl> const rule{
+      .estimator = read_kl(name, input, output), .beta = beta, .count_epsilon = 1e-8};
+  for (std::size_t i = 0; i < rewards.size(); ++i) {
+    flags const counts(mask[i]);
+    std::vector<T> const penalised = test::map(rule, rewards[i], log_prob[i], reference[i]);
+    measured +=
+        static_cast<double>(rule.template apply<T>(rewards[i], log_prob[i], reference[i], counts.view(), rewards[i]));
+    for (std::size_t t = 0; t < penalised.size(); ++t)
+      if (counts[t]) rewards[i][t] = penalised[t];
+  }
   measured /= static_cast<double>(rewards.size());
   rlvr::adaptive_kl controller{beta, test.parameter("target", 0.1), test.parameter("horizon", 10000)};
   if (test.text("controller", "adaptive") == "adaptive")
@@ -147,8 +160,8 @@ void kl_in_reward_terminal(test_case<T>& test) {
   matrix<T> const kl = test.rows("kl"), mask = test.rows("mask");
   rlvr::terminal_reward rule{.kl_coefficient = test.parameter("beta"), .penalise_masked = true};
   if (test.has_parameter("reward_clip")) {
-    rule.lowest = number(test.parameters().at("reward_clip").at(0));
-    rule.highest = number(test.parameters().at("reward_clip").at(1));
+    rule.lowest = test.parameters().at("reward_clip").at(0).number();
+    rule.highest = test.parameters().at("reward_clip").at(1).number();
   }
   matrix<T> result = kl;
   for (std::size_t i = 0; i < kl.size(); ++i) {
@@ -159,39 +172,69 @@ void kl_in_reward_terminal(test_case<T>& test) {
   test.output("token_rewards", result);
 }
 
-// Expectations over the policy of an estimator and of its gradient, probabilities of sampling held fixed.
-template <class T>
-void kl_gradient_facts(test_case<T>& test) {
-  auto const logits = test.flat("logits"), reference = test.flat("ref_logits");
-  std::size_t const n = logits.size();
-  rlvr::single_thread_group const group;
-  auto const p = rlvr::kernel::softmax_statistics(group, logits.data(), n, 1);
-  auto const g = rlvr::kernel::softmax_statistics(group, reference.data(), n, 1);
-  auto const enumerate = [&](std::string const& value_name, std::string const& gradient_name, auto estimator) {
-    T value{};
-    std::vector<T> gradient(n);
-    for (std::size_t a = 0; a < n; ++a) {
-      T const log_prob = rlvr::kernel::log_probability(p, logits[a], 1);
-      rlvr::kl_value<T> const kl = estimator(log_prob, rlvr::kernel::log_probability(g, reference[a], 1));
-      value += std::exp(log_prob) * kl.value;
-      std::vector<T> row = logits;
-      rlvr::kernel::replace_by_gradient(group, row.data(), n, 1, p, static_cast<std::int32_t>(a),
-                                        std::exp(log_prob) * kl.d_log_prob, 0);
-      for (std::size_t j = 0; j < n; ++j) gradient[j] += row[j];
-    }
-    test.output(value_name, value);
-    test.output(gradient_name, gradient);
-  };
-  enumerate("E_value_k1", "E_grad_k1", rlvr::k1{});
-  enumerate("E_value_k2", "E_grad_k2", rlvr::k2{});
-  enumerate("E_value_k3", "E_grad_k3", rlvr::k3{});
-  enumerate("E_value_k3_with_score_term", "E_grad_k3_with_score_term", [](T log_prob, T reference_log_prob) {
+// Expectations over the policy of an estimator and of its gradient, probabilities of sampling held fixed: one row per
+// action, whose logits become what that action adds to the gradient.
+template <class T, class Estimator>
+struct expectation_body {
+  Estimator estimator{};
+  std::size_t vocabulary = 0;
+  T const* reference = nullptr;
+  T* logits = nullptr;  ///< a copy per action
+  T* values = nullptr;
+
+  template <class Group>
+  RLVR_HD void operator()(Group const& group, std::size_t action) const {
+    namespace kernel = rlvr::kernel;
+    T* const line = logits + action * vocabulary;
+    T const* const input = line;
+    using kernel::softmax_statistics;  // or the group's own
+    auto const p = softmax_statistics(group, input, vocabulary, 1);
+    auto const g = softmax_statistics(group, reference, vocabulary, 1);
+    T const log_prob = kernel::log_probability(p, input[action], 1);
+    rlvr::kl_value<T> const kl = estimator(log_prob, kernel::log_probability(g, reference[action], 1));
+    group.sync();  // every thread has read the row
+    kernel::replace_by_gradient(group, line, vocabulary, 1, p, static_cast<std::int32_t>(action),
+                                std::exp(log_prob) * kl.d_log_prob, 0);
+    group.once([&] { values[action] = std::exp(log_prob) * kl.value; });
+  }
+};
+
+// k3 with the term of the score function.
+struct scored_k3 {
+  template <class T>
+  [[nodiscard]] RLVR_HD rlvr::kl_value<T> operator()(T log_prob, T reference_log_prob) const {
     return rlvr::ratio_weighted{rlvr::k3{}, rlvr::kl_weight::score_function}(
         rlvr::token_sample<T>{.log_prob = log_prob, .reference_log_prob = reference_log_prob});
-  });
-  std::vector<T> gradient(n);
-  test.output("kl_exact", rlvr::vocabulary_kl<T>(rlvr::reverse_kl{}, logits, reference, gradient));
-  test.gradient("logits", gradient);
+  }
+};
+
+template <class T>
+void kl_gradient_facts(test_case<T>& test) {
+  auto const logits = test.flat("logits");
+  auto const reference = test::to_storage(test.flat("ref_logits"));
+  std::size_t const n = logits.size();
+  auto const enumerate = [&](std::string const& name, auto estimator) {
+    logit_rows<T> actions(matrix<T>(n, logits));
+    test::storage<T> values(n);
+    test::for_each_row(n, expectation_body<T, decltype(estimator)>{estimator, n, reference.data(),
+                                                                   actions.logits.data(), values.data()});
+    T value{};
+    std::vector<T> gradient(n);
+    for (std::size_t a = 0; a < n; ++a) value += values[a];
+    for (std::size_t i = 0; i < n * n; ++i) gradient[i % n] += actions.logits[i];
+    test.output("E_value_" + name, value);
+    test.output("E_grad_" + name, gradient);
+  };
+  enumerate("k1", named_kl{named_kl::kind::k1});
+  enumerate("k2", named_kl{named_kl::kind::k2});
+  enumerate("k3", named_kl{named_kl::kind::k3});
+  enumerate("k3_with_score_term", scored_k3{});
+  logit_rows<T> exact(matrix<T>{logits});
+  test::storage<T> values(1);
+  test::for_each_row(1, divergence_body<T, rlvr::reverse_kl>{
+                            {}, {}, n, exact.logits.data(), reference.data(), nullptr, values.data()});
+  test.output("kl_exact", values[0]);
+  test.gradient("logits", exact.values());
 }
 
 }  // namespace

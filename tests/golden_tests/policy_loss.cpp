@@ -77,8 +77,8 @@ void run_clip_cov(test_case<T>& test) {
   auto const ppo = ppo_of(test);
   std::size_t const count = batch.samples.size();
   flags clipped(count), selected(count);
-  for (std::size_t i = 0; i < count; ++i)
-    clipped[i] = batch.mask[i] && ppo(batch.samples[i]).clip != rlvr::clip_region::none;
+  auto const unselected = test::map(ppo, batch.samples);
+  for (std::size_t i = 0; i < count; ++i) clipped[i] = batch.mask[i] && unselected[i].clip != rlvr::clip_region::none;
   std::vector<T> covariance(count);
   rlvr::token_covariances<T>(batch.column(&rlvr::token_sample<T>::advantage),
                              batch.column(&rlvr::token_sample<T>::log_prob), batch.mask.view(), covariance);
@@ -133,7 +133,7 @@ void run_gmpo(test_case<T>& test) {
   }
   double const beta = test.parameter("beta", 0);
   auto found = evaluate(batch, rlvr::kl_penalised{rlvr::importance_weighted{objective}, rlvr::k3{}, beta},
-                        rlvr::sequence_mean_token_mean{rlvr::count_rows::all}, batch.statistics(),
+                        {.mode = named_aggregation::kind::rows_mean, .rows = rlvr::count_rows::all}, batch.statistics(),
                         {.log_ratio_low = -objective.log_low, .log_ratio_high = objective.log_high});
   if (!test.has_parameter("eps")) {
     // TRL counts an empty row with ratio 1 and its advantage: a constant.
@@ -238,7 +238,8 @@ void run_sequence_sum(test_case<T>& test) {
     // TRL's mean has the rows without tokens too: their log-ratio is that of the sums.
     rlvr::token_sample<T> const sample{.advantage = batch.samples[i * batch.padded_length].advantage,
                                        .sequence = {.length = T(1), .mean_log_ratio = -old[i]}};
-    if (empty_row(batch, i)) found.loss += objective(sample).value / static_cast<T>(batch.rows());
+    if (empty_row(batch, i))
+      found.loss += test::map(objective, std::vector{sample})[0].value / static_cast<T>(batch.rows());
   }
   compare_loss(test, found);
 }
@@ -298,13 +299,14 @@ void add_policy_loss(registry& all) {
     packed_batch<T> batch(test);
     rlvr::k3 const kl{.input_clamp = test.parameter("input_clamp", rlvr::unlimited),
                       .output_clamp = test.parameter("output_clamp", rlvr::unlimited)};
-    auto const found =
-        evaluate(batch, rlvr::kl_penalised{rlvr::reinforce{}, kl, 1}, rlvr::token_mean{}, batch.statistics());
+    auto const found = evaluate(batch, rlvr::kl_penalised{rlvr::reinforce{}, kl, 1},
+                                {.mode = named_aggregation::kind::tokens}, batch.statistics());
     compare_loss(test, found);
     test.output("kl", found.token_values());
   });
   add_policy_loss_grpo(all);
   add_policy_loss_corrected(all);
+  add_policy_loss_fused(all);
 }
 
 }  // namespace golden

@@ -6,6 +6,7 @@
 #include <rlvr/rl/kl.hpp>
 #include <rlvr/rl/sequence_objectives.hpp>
 
+#include "named_kl.hpp"
 #include "policy_loss_batch.hpp"
 #include <cmath>
 
@@ -14,30 +15,42 @@ namespace {
 
 // The weight of a token: "tis" truncates, "icepop" masks by the token's ratio, "seq-mask-tis" by the row's geometric
 // mean, and leaves the token's ratio as it is.  Other kinds do not bound it.
-template <class T>
-T corrected_weight(std::string const& kind, double low, double high, T log_ratio, T mean_log_ratio) {
-  rlvr::importance_weight rule{.lower = low, .upper = high};
-  if (kind == "tis") return rule(log_ratio);
-  rule.beyond = rlvr::out_of_bounds::mask;
-  if (kind == "icepop") return rule(log_ratio);
-  return kind != "seq-mask-tis" || rule.inside(mean_log_ratio) ? rule.unbounded(log_ratio) : T(0);
+struct named_correction {
+  enum class kind : unsigned char { token, row, none } bounds = kind::none;
+  rlvr::importance_weight rule{};
+
+  template <class T>
+  [[nodiscard]] RLVR_HD T operator()(T log_ratio, T mean_log_ratio) const {
+    if (bounds == kind::token) return rule(log_ratio);
+    return bounds == kind::none || rule.inside(mean_log_ratio) ? rule.unbounded(log_ratio) : T(0);
+  }
+};
+
+named_correction read_correction(std::string const& name, double low, double high) {
+  using kind = named_correction::kind;
+  auto const beyond = name == "tis" ? rlvr::out_of_bounds::truncate : rlvr::out_of_bounds::mask;
+  return {name == "tis" || name == "icepop" ? kind::token : (name == "seq-mask-tis" ? kind::row : kind::none),
+          {.lower = low, .upper = high, .beyond = beyond}};
 }
 
 // Correction weights of OpenRLHF into the samples.
 template <class T>
-void correct(packed_batch<T>& batch, std::string const& kind, double low, double high) {
+void correct(packed_batch<T>& batch, named_correction const& correction) {
   using sample_type = rlvr::token_sample<T>;
   auto const rows = row_log_ratios(batch, &sample_type::old_log_prob, &sample_type::behaviour_log_prob);
+  std::vector<T> log_ratios, means;
   for (std::size_t i = 0; i < batch.samples.size(); ++i) {
-    auto& sample = batch.samples[i];
-    if (batch.mask[i])
-      sample.weight = corrected_weight(kind, low, high, sample.old_log_prob - sample.behaviour_log_prob,
-                                       static_cast<T>(rows[batch.row_of(i)].mean()));
+    auto const& sample = batch.samples[i];
+    log_ratios.push_back(sample.old_log_prob - sample.behaviour_log_prob);
+    means.push_back(static_cast<T>(rows[batch.row_of(i)].mean()));
   }
+  std::vector<T> const weights = test::map(correction, log_ratios, means);
+  for (std::size_t i = 0; i < batch.samples.size(); ++i)
+    if (batch.mask[i]) batch.samples[i].weight = weights[i];
 }
 
 template <class T>
-void run_openrlhf(test_case<T>& test) {
+void run_openrlhf_loss(test_case<T>& test) {
   packed_batch<T> batch(test);
   using sample_type = rlvr::token_sample<T>;
   auto const correction = test.text("correction");
@@ -53,7 +66,7 @@ void run_openrlhf(test_case<T>& test) {
   if (!correction.empty() && sequence) {
     for (auto& sample : batch.samples) sample.old_log_prob = sample.behaviour_log_prob;
   } else if (!correction.empty()) {
-    correct(batch, correction, test.parameter("is_low"), test.parameter("is_high"));
+    correct(batch, read_correction(correction, test.parameter("is_low"), test.parameter("is_high")));
   }
   double const clamp = test.parameter("log_ratio_clamp", rlvr::unlimited);
   auto const finish = [&](auto const& objective) {
@@ -192,13 +205,9 @@ class nemo_loss {
     if (test_.expects(name)) test_.output(name, static_cast<T>(value));
   }
 
-  template <class Visit>
-  void with_kl(Visit const& visit) const {
-    double const in = test_.parameter("kl_input_clamp_value", rlvr::unlimited);
+  [[nodiscard]] named_kl kl(double input_clamp) const {
     auto const type = test_.text("reference_policy_kl_type");
-    if (type == "k1") return visit(rlvr::k1{.input_clamp = in});
-    if (type == "k2") return visit(rlvr::k2{.input_clamp = in});
-    visit(rlvr::k3{.input_clamp = in});
+    return read_kl(type == "k1" || type == "k2" ? type : "k3", input_clamp);
   }
 
   // Figures about sampler and trainer.
@@ -207,11 +216,9 @@ class nemo_loss {
     output("token_mult_prob_error", token_mean([](sample_type const& s) {
              return std::exp(rlvr::absolute_kl{}(s.old_log_prob, s.behaviour_log_prob).value);
            }));
-    with_kl([&](auto kl) {
-      kl.input_clamp = rlvr::unlimited;
-      output("gen_kl_error",
-             token_mean([&](sample_type const& s) { return kl(s.behaviour_log_prob, s.old_log_prob).value; }));
-    });
+    named_kl const unclamped = kl(rlvr::unlimited);
+    output("gen_kl_error",
+           token_mean([&](sample_type const& s) { return unclamped(s.behaviour_log_prob, s.old_log_prob).value; }));
     output("js_divergence_error", token_mean([](sample_type const& s) {
              T const mixture = std::log((std::exp(s.old_log_prob) + std::exp(s.behaviour_log_prob)) / T(2));
              return (rlvr::k3{}(mixture, s.old_log_prob).value + rlvr::k3{}(mixture, s.behaviour_log_prob).value) /
@@ -230,15 +237,20 @@ class nemo_loss {
     double const high = test_.parameter("truncated_importance_sampling_ratio", rlvr::unlimited);
     rlvr::importance_weight const bounds{.lower = low, .upper = high};
     bool const by_row = on("sequence_level_importance_ratios");
+    std::vector<T> log_ratios, means;
+    for (std::size_t i = 0; i < batch_.samples.size(); ++i) {
+      auto const& sample = batch_.samples[i];
+      auto const& row = rows[batch_.row_of(i)];
+      log_ratios.push_back(by_row ? static_cast<T>(row.sum) : sample.old_log_prob - sample.behaviour_log_prob);
+      means.push_back(static_cast<T>(row.mean()));
+    }
+    std::vector<T> const corrected = test::map(read_correction(kind, low, high), log_ratios, means);
     double inside = 0, counted = 0;
     for (std::size_t i = 0; i < batch_.samples.size(); ++i) {
       if (!batch_.mask[i]) continue;
-      auto& sample = batch_.samples[i];
-      auto const& row = rows[batch_.row_of(i)];
-      T const log_ratio = by_row ? static_cast<T>(row.sum) : sample.old_log_prob - sample.behaviour_log_prob;
-      inside += bounds.inside(log_ratio) ? 1 : 0;
+      inside += bounds.inside(log_ratios[i]) ? 1 : 0;
       counted += 1;
-      sample.weight = corrected_weight(kind, low, high, log_ratio, static_cast<T>(row.mean()));
+      batch_.samples[i].weight = corrected[i];
     }
     double weights = token_mean([](sample_type const& s) { return s.weight; });
     double const epsilon = test_.parameter("eps", 0);
@@ -270,16 +282,14 @@ class nemo_loss {
                                                                     : s.log_prob - s.old_log_prob);
            }));
     double const beta = test_.parameter("reference_policy_kl_penalty", 0);
-    if (beta != 0 && !on("use_kl_in_reward"))
-      with_kl([&](auto const& kl) {
-        rlvr::ratio_weighted const weighted{
-            kl,
-            on("use_on_policy_kl_approximation") ? rlvr::kl_weight::behaviour_ratio : rlvr::kl_weight::score_function,
-            test_.parameter("kl_output_clamp_value", rlvr::unlimited), true};
-        rlvr::kl_penalised const penalty{rlvr::weighted_sum{0, rlvr::reinforce{}, 0, rlvr::reinforce{}}, weighted,
-                                         beta};
-        found += evaluate(batch_, penalty, on("token_level_loss") ? tokens_ : rows_, statistics_);
-      });
+    if (beta != 0 && !on("use_kl_in_reward")) {
+      rlvr::ratio_weighted const weighted{
+          kl(test_.parameter("kl_input_clamp_value", rlvr::unlimited)),
+          on("use_on_policy_kl_approximation") ? rlvr::kl_weight::behaviour_ratio : rlvr::kl_weight::score_function,
+          test_.parameter("kl_output_clamp_value", rlvr::unlimited), true};
+      rlvr::kl_penalised const penalty{rlvr::weighted_sum{0, rlvr::reinforce{}, 0, rlvr::reinforce{}}, weighted, beta};
+      found += evaluate(batch_, penalty, on("token_level_loss") ? tokens_ : rows_, statistics_);
+    }
     double const likelihood = test_.parameter("positive_example_nll_weight", 0);
     if (likelihood != 0) {
       flags const everything = std::move(batch_.mask);
@@ -287,7 +297,8 @@ class nemo_loss {
       for (std::size_t i = 0; i < batch_.samples.size(); ++i)
         batch_.mask[i] = everything[i] && batch_.samples[i].sequence.reward > T(0);
       rlvr::weighted_sum const likely{likelihood, rlvr::cross_entropy{}, 0, rlvr::reinforce{}};
-      found += evaluate(batch_, likely, rlvr::token_mean{test_.parameter("eps", 0)}, batch_.statistics());
+      found += evaluate(batch_, likely, {.mode = named_aggregation::kind::tokens, .epsilon = test_.parameter("eps", 0)},
+                        batch_.statistics());
     }
     compare_loss(test_, found);
   }
@@ -302,8 +313,8 @@ class nemo_loss {
 }  // namespace
 
 void add_policy_loss_corrected(registry& all) {
-  all.add("policy_loss", "ppo_clip", []<class T>(test_case<T>& test) { run_openrlhf(test); });
-  all.add("policy_loss", "gspo", []<class T>(test_case<T>& test) { run_openrlhf(test); });
+  all.add("policy_loss", "ppo_clip", []<class T>(test_case<T>& test) { run_openrlhf_loss(test); });
+  all.add("policy_loss", "gspo", []<class T>(test_case<T>& test) { run_openrlhf_loss(test); });
   all.add("policy_loss", "bypass", []<class T>(test_case<T>& test) { run_bypass(test); });
   all.add("policy_loss", "off_policy_sequence_mask", []<class T>(test_case<T>& test) { run_sequence_mask(test); });
   all.add("policy_loss", "nemo_clipped_pg", []<class T>(test_case<T>& test) { nemo_loss<T>(test).run(); });

@@ -5,6 +5,7 @@
 #include "case.hpp"
 #include <memory>
 #include <span>
+#include <support/evaluate.hpp>
 
 namespace golden {
 
@@ -30,34 +31,29 @@ void add_reward_shaping(registry& all) {
     rlvr::soft_overlong const rule{.max_length = static_cast<std::int64_t>(test.parameter("max_len")),
                                    .buffer = static_cast<std::int64_t>(test.parameter("cache")),
                                    .lowest = test.parameter("cap", -1)};
-    std::vector<double> penalty;
-    for (std::int64_t const length : test.integers("length")) penalty.push_back(rule(length));
-    test.output("penalty", penalty);
+    test.output("penalty", test::map(rule, test.integers("length")));
   });
   add("overlong_linear", [](auto& test) {
     rlvr::linear_overlong const rule{.max_length = static_cast<std::int64_t>(test.parameter("max_len")),
                                      .buffer = static_cast<std::int64_t>(test.parameter("buffer")),
                                      .factor = test.parameter("factor"),
                                      .capped = test.has_parameter("cap")};
-    auto const lengths = test.integers("length");
+    auto const penalties = test::map(rule, test.integers("length"));
     auto rewards = test.flat("reward");
-    for (std::size_t i = 0; i < rewards.size(); ++i)
-      rewards[i] += static_cast<decltype(rewards[i] + 0)>(rule(lengths[i]));
+    for (std::size_t i = 0; i < rewards.size(); ++i) rewards[i] += static_cast<decltype(rewards[i] + 0)>(penalties[i]);
     test.output("reward", rewards);
   });
   add("stop_properly", [](auto& test) {
     rlvr::truncation_rule const rule{.coefficient = test.parameter("coef")};
-    auto const truncated = test.integers("truncated");
-    auto rewards = test.flat("reward");
-    for (std::size_t i = 0; i < rewards.size(); ++i) rewards[i] = rule(rewards[i], truncated[i] != 0);
-    test.output("reward", rewards);
+    test.output("reward", test::map(rule, test.flat("reward"), test.integers("truncated")));
   });
   add("repetition", [](auto& test) {
     rlvr::repetition_penalty const rule{.ngram_size = static_cast<std::size_t>(test.parameter("ngram")),
                                         .penalty = test.parameter("max_penalty")};
     std::vector<double> penalty;
-    for (json const& sequence : test.raw("sequences")) {
-      auto const tokens = sequence.template get<std::vector<std::int64_t>>();
+    for (value const& sequence : test.raw("sequences").items()) {
+      std::vector<std::int64_t> tokens;
+      flatten(sequence, tokens);
       penalty.push_back(rule(std::span<std::int64_t const>(tokens)));
     }
     test.output("penalty", penalty);

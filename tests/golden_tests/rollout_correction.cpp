@@ -6,17 +6,13 @@
 
 #include "policy_loss_batch.hpp"
 #include <cmath>
+#include <cstdio>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace golden {
 namespace {
-
-template <class T>
-std::span<T const> view(std::vector<T> const& values) {
-  return values;
-}
 
 std::vector<std::string> split(std::string const& text, char separator) {
   std::vector<std::string> parts(1);
@@ -28,6 +24,12 @@ std::vector<std::string> split(std::string const& text, char separator) {
     }
   }
   return parts;
+}
+
+std::string digits(double number) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.17g", number);
+  return text;
 }
 
 // Rows of the two policies that a case compares.
@@ -43,14 +45,18 @@ struct row_pairs {
   std::vector<flags> mask;
 };
 
+// `importance_weights`, with the rule evaluated by the backend.
 template <class T>
 matrix<T> weights_of(row_pairs<T> const& rows, rlvr::importance_weight const& rule, rlvr::importance_level level,
                      double length_epsilon = 0) {
   matrix<T> result;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    result.emplace_back(rows.old[i].size());
-    rlvr::importance_weights(rule, level, view(rows.old[i]), view(rows.behaviour[i]), rows.mask[i].view(),
-                             std::span<T>(result.back()), length_epsilon);
+    std::vector<T> log_ratios(rows.old[i].size());
+    rlvr::importance_log_ratios(level, view(rows.old[i]), view(rows.behaviour[i]), rows.mask[i].view(),
+                                std::span<T>(log_ratios), length_epsilon);
+    result.push_back(test::map(rule, log_ratios));
+    for (std::size_t t = 0; t < log_ratios.size(); ++t)
+      if (!rows.mask[i][t]) result.back()[t] = T(0);
   }
   return result;
 }
@@ -108,8 +114,8 @@ auto const is_weights = []<class T>(test_case<T>& test) {
 auto const rejection_mask = []<class T>(test_case<T>& test) {
   row_pairs<T> const rows(test);
   auto const options = split(test.text("option"), ',');
-  json const& given = test.parameters().at("threshold");
-  auto const thresholds = split(given.is_string() ? given.template get<std::string>() : given.dump(), ',');
+  value const& given = test.parameters().at("threshold");
+  auto const thresholds = split(given.is_text() ? given.text() : digits(given.number()), ',');
   matrix<T> kept;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     flags keep(rows.old[i].size(), true);
@@ -158,8 +164,7 @@ auto const is_ratio = []<class T>(test_case<T>& test) {
                                 rows.mask[i].view(), std::span<T>(x));
     if (sequences)
       x = {static_cast<T>(rlvr::sum_log_ratios(view(rows.old[i]), view(rows.behaviour[i]), rows.mask[i].view()).sum)};
-    for (T& value : x) value = rule(value);
-    ratios.push_back(x);
+    ratios.push_back(test::map(rule, x));
   }
   test.output("ratio", ratios);
 };
@@ -173,11 +178,13 @@ auto const weight_token_loss = []<class T>(test_case<T>& test) {
       .beyond = test.text("kind") == "icepop" ? rlvr::out_of_bounds::mask : rlvr::out_of_bounds::truncate};
   matrix<T> clipped;
   for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::vector<T> x;
+    for (std::size_t t = 0; t < loss[i].size(); ++t) x.push_back(rows.old[i][t] - rows.behaviour[i][t]);
+    std::vector<T> const weights = test::map(rule, x);
     clipped.emplace_back();
     for (std::size_t t = 0; t < loss[i].size(); ++t) {
-      T const x = rows.old[i][t] - rows.behaviour[i][t];
-      loss[i][t] *= rule(x);
-      clipped.back().push_back(rule.inside(x) ? T(0) : T(1));
+      loss[i][t] *= weights[t];
+      clipped.back().push_back(rule.inside(x[t]) ? T(0) : T(1));
     }
   }
   test.output("weighted", loss);
@@ -211,7 +218,8 @@ auto const off_policy_sequence_mask = []<class T>(test_case<T>& test) {
   matrix<T> keep;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     double const drift = rlvr::sum_log_ratios(view(rows.old[i]), view(rows.behaviour[i]), rows.mask[i].view()).mean();
-    keep.push_back({rule(static_cast<double>(advantage[i].at(0)), drift) ? T(1) : T(0)});
+    auto const kept = test::map(rule, std::vector{static_cast<double>(advantage[i].at(0))}, std::vector{drift});
+    keep.push_back({kept[0] != 0 ? T(1) : T(0)});
   }
   test.output("keep", keep);
 };
@@ -230,7 +238,7 @@ auto const vespo_gamma_weights = []<class T>(test_case<T>& test) {
       if (rows.mask[i][t])
         sum += objective.sequence_term(
             rlvr::token_sample<T>{.log_prob = rows.old[i][t], .old_log_prob = rows.behaviour[i][t]});
-    phi.push_back({objective.weight(sum, advantage[i].at(0))});
+    phi.push_back(test::map(objective.weight, std::vector{sum}, std::vector{advantage[i].at(0)}));
   }
   test.output("phi", phi);
 };
