@@ -123,7 +123,7 @@ struct row_case {
   std::vector<row_case> all;
   for (row_cost const& cost : row_costs)
     for (model_size const& model : models)
-      for (std::size_t const rows : {256, 8192}) {
+      for (std::size_t const rows : {256u, 8192u}) {
         std::size_t columns = model.hidden;
         if (cost.op == row_op::swiglu || cost.op == row_op::swiglu_gradient) columns = model.intermediate;
         all.push_back({cost.op, model.name, rows, columns, model.head_size, model.vocabulary});

@@ -13,6 +13,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <type_traits>
 
 RLVR_NAMESPACE_BEGIN
 namespace ops {
@@ -56,11 +57,11 @@ void run(Context& context, linear_log_prob const& op) {
 
 template <runs_heads Context, class Objective>
 void run(Context& context, linear_policy_loss<Objective> const& op) {
+  using body = kernel::token_loss_body<std::remove_const_t<Objective>>;  // const or not: one kernel
   float const inverse_temperature = 1.0f / op.head.temperature;
   detail::for_each_chunk(context, op.head, [&](std::size_t first, matrix_view<float> logits) {
-    context.for_each_row(
-        logits.rows, logits.columns,
-        kernel::token_loss_body<Objective>{logits, inverse_temperature, op.objective, op.records, op.results, first});
+    context.for_each_row(logits.rows, logits.columns,
+                         body{logits, inverse_temperature, op.objective, op.records, op.results, first});
     execute(context, linear_input_gradient{.output_gradient = logits,
                                            .weight = op.head.weight,
                                            .input_gradient = op.hidden_gradient.middle_rows(first, logits.rows)});

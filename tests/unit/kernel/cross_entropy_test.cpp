@@ -42,7 +42,7 @@ TEST_CASE("cross entropy: definition and derivative", "[cross_entropy]") {
   unsigned const seed = 77;
   INFO("seed=" << seed);
   std::mt19937 engine(seed);
-  for (std::size_t const n : {1, 2, 11, 16, 33})
+  for (std::size_t const n : {1u, 2u, 11u, 16u, 33u})
     for (double const smoothing : {0.0, 0.1, 1.0})
       for (double const z_loss : {0.0, 0.01})
         for (double const softcap : {0.0, 5.0}) {
@@ -103,8 +103,8 @@ TEST_CASE("cross entropy: ignored rows and impossible tokens", "[cross_entropy]"
 
 TEST_CASE("cross entropy and divergences on host threads agree with one thread", "[cross_entropy]") {
   std::mt19937 engine(6);
-  for (std::size_t const n : {1, 4, 31})
-    for (std::size_t const threads : {1, 2, 3, 5}) {
+  for (std::size_t const n : {1u, 4u, 31u})
+    for (std::size_t const threads : {1u, 2u, 3u, 5u}) {
       numbers const logits = random_row(engine, n), reference = random_row(engine, n);
       auto const check = [&](auto const& body) {
         numbers expected = logits, found = logits, losses(threads);
@@ -119,7 +119,7 @@ TEST_CASE("cross entropy and divergences on host threads agree with one thread",
       check([&](auto const& some, numbers& row) {
         return kernel::cross_entropy_row(some, row.data(), n, cross_entropy_rule{0.1, 0.01, 5}, 0, 1.0);
       });
-      for (std::size_t const top_k : {0, 3})
+      for (std::size_t const top_k : {0u, 3u})
         for (bool const tail : {true, false})
           check([&](auto const& some, numbers& row) {
             rlvr::vocabulary_kl_settings const settings{.top_k = top_k, .tail = tail};

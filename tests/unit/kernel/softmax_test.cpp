@@ -18,7 +18,6 @@ namespace {
 
 namespace kernel = rlvr::kernel;
 using numbers = std::vector<double>;
-constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr rlvr::single_thread_group group{};
 
 // What a row is asked: log-prob of the target in the softmax over the kept tokens, entropy and sum of squares of all.
@@ -53,7 +52,7 @@ TEST_CASE("softmax bodies: values and derivatives in double", "[softmax]") {
   unsigned const seed = 41;
   INFO("seed=" << seed);
   std::mt19937 engine(seed);
-  for (std::size_t const n : {1, 2, 3, 15, 16, 17, 37})
+  for (std::size_t const n : {1u, 2u, 3u, 15u, 16u, 17u, 37u})
     for (double const temperature : {1.0, 0.6, 1.7})
       for (bool const restricted : {false, true}) {
         INFO("vocabulary=" << n << " temperature=" << temperature << " restricted=" << restricted);
@@ -154,8 +153,8 @@ TEST_CASE("softmax bodies keep their digits where all logits are shifted", "[sof
 
 TEST_CASE("softmax bodies on host threads agree with one thread", "[softmax]") {
   std::mt19937 engine(5);
-  for (std::size_t const n : {1, 4, 31})
-    for (std::size_t const threads : {1, 2, 3, 5}) {
+  for (std::size_t const n : {1u, 4u, 31u})
+    for (std::size_t const threads : {1u, 2u, 3u, 5u}) {
       numbers const logits = random_row(engine, n);
       auto const mask = as_mask(std::vector<int>(n, 0));
       kernel::kept_tokens const kept{mask.get(), 0};

@@ -11,7 +11,7 @@ using test::same_bits;
 
 }  // namespace
 
-TEST_CASE("attention: flat, cut into segments, one token at a time - the same bits") {
+TEST_CASE("attention: flat, cut into segments, one token at a time - the same bits", "[attention]") {
   auto&& context = test::make_context(2);
   unsigned seed = 1;
   for (test::heads const& h : test::head_cases)
@@ -57,7 +57,7 @@ TEST_CASE("attention: flat, cut into segments, one token at a time - the same bi
     }
 }
 
-TEST_CASE("attention: a path through a shared tree has the bits of the flat sequence") {
+TEST_CASE("attention: a path through a shared tree has the bits of the flat sequence", "[attention]") {
   auto&& context = test::make_context(2);
   for (unsigned seed = 1; seed <= test::scale(12, 6); ++seed)
     for (test::heads const& h : {test::heads{4, 2, 16}, {3, 1, 7}}) {
@@ -72,7 +72,7 @@ TEST_CASE("attention: a path through a shared tree has the bits of the flat sequ
     }
 }
 
-TEST_CASE("attention: neither threads nor repetition change a bit of values and gradients") {
+TEST_CASE("attention: neither threads nor repetition change a bit of values and gradients", "[attention][repetition]") {
   for (test::heads const& h : {test::heads{1, 1, 8}, {4, 2, 16}, {6, 6, 5}})
     for (std::size_t const longest : test::sizes{5, 70}) {
       INFO("heads=" << h << " longest=" << longest);
@@ -102,7 +102,7 @@ TEST_CASE("attention: neither threads nor repetition change a bit of values and 
     }
 }
 
-TEST_CASE("attention: keys that a token does not see cannot change it, not even as NaN") {
+TEST_CASE("attention: keys that a token does not see cannot change it, not even as NaN", "[attention]") {
   auto&& context = test::make_context(1);
   auto const clean_rows = [&](test::tree const& tree, std::size_t poisoned, bool value_too, std::size_t rows) {
     std::mt19937 engine(4);

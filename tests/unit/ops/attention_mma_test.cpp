@@ -154,7 +154,8 @@ constexpr test::heads mma_heads[] = {{1, 1, 1}, {4, 2, 16}, {3, 1, 7}, {6, 2, 33
 
 }  // namespace
 
-TEST_CASE("attention on tensor cores: values, statistics and gradients agree with double over rounded inputs") {
+TEST_CASE("attention on tensor cores: values, statistics and gradients agree with double over rounded inputs",
+          "[attention]") {
   on_tensor_cores context;
   unsigned seed = 1;
   for (test::heads const& h : mma_heads)
@@ -172,7 +173,7 @@ TEST_CASE("attention on tensor cores: values, statistics and gradients agree wit
   check_tree(context, {16, 1, 4}, test::chain({20, 120}), 1.0f, seed);
 }
 
-TEST_CASE("attention on tensor cores: flat, cut into segments, one token at a time - the same bits") {
+TEST_CASE("attention on tensor cores: flat, cut into segments, one token at a time - the same bits", "[attention]") {
   on_tensor_cores scope;
   test::context& context = scope;
   unsigned seed = 1;
@@ -212,7 +213,7 @@ TEST_CASE("attention on tensor cores: flat, cut into segments, one token at a ti
     }
 }
 
-TEST_CASE("attention on tensor cores: a path through a shared tree has the bits of the flat sequence") {
+TEST_CASE("attention on tensor cores: a path through a shared tree has the bits of the flat sequence", "[attention]") {
   on_tensor_cores scope;
   test::context& context = scope;
   for (unsigned seed = 1; seed <= 4; ++seed) {
@@ -228,7 +229,7 @@ TEST_CASE("attention on tensor cores: a path through a shared tree has the bits 
   }
 }
 
-TEST_CASE("attention on tensor cores: aligned rows, unaligned rows and repetition - the same bits") {
+TEST_CASE("attention on tensor cores: aligned rows, unaligned rows and repetition - the same bits", "[attention]") {
   on_tensor_cores scope;
   test::context& context = scope;
   for (test::heads const& h :
@@ -268,7 +269,8 @@ TEST_CASE("attention on tensor cores: aligned rows, unaligned rows and repetitio
   }
 }
 
-TEST_CASE("attention on tensor cores: keys that a token does not see cannot change it, not even as NaN") {
+TEST_CASE("attention on tensor cores: keys that a token does not see cannot change it, not even as NaN",
+          "[attention]") {
   on_tensor_cores scope;
   test::context& context = scope;
   test::heads const h{2, 1, 9};
@@ -288,7 +290,7 @@ TEST_CASE("attention on tensor cores: keys that a token does not see cannot chan
   }
 }
 
-TEST_CASE("attention on tensor cores: the setting decides") {
+TEST_CASE("attention on tensor cores: the setting decides", "[attention]") {
   test::context& context = test::make_context(1);
   test::heads const h{2, 1, 32};
   test::attention_data data(h, 33);

@@ -91,7 +91,7 @@ void check_tree(test::context& context, test::heads const& h, test::tree const& 
 
 }  // namespace
 
-TEST_CASE("attention: values, statistics and gradients over random prefix trees agree with double") {
+TEST_CASE("attention: values, statistics and gradients over random prefix trees agree with double", "[attention]") {
   auto&& context = test::make_context(2);
   for (tree_case const& c : tree_cases()) {
     INFO(c);
@@ -102,7 +102,7 @@ TEST_CASE("attention: values, statistics and gradients over random prefix trees 
 }
 
 // A backend may share the work on keys that so many queries see, and cut a long span for it.
-TEST_CASE("attention: a prefix that thousands of query rows see, most of them in one span") {
+TEST_CASE("attention: a prefix that thousands of query rows see, most of them in one span", "[attention]") {
   auto&& context = test::make_context(2);
   for (test::heads const& h : {test::heads{8, 1, 4}, {16, 2, 8}}) {
     INFO("heads=" << h);
@@ -115,7 +115,7 @@ TEST_CASE("attention: a prefix that thousands of query rows see, most of them in
   }
 }
 
-TEST_CASE("attention: the reference's gradients are those of its forward pass") {
+TEST_CASE("attention: the reference's gradients are those of its forward pass", "[attention]") {
   std::mt19937 engine(9);
   test::tree tree;
   tree.add(-1, 2);
@@ -133,7 +133,7 @@ TEST_CASE("attention: the reference's gradients are those of its forward pass") 
   RLVR_CHECK_CLOSE(reference::finite_differences(p.value, loss), gradients.value, 1);
 }
 
-TEST_CASE("attention: queries that continue a cache see what came before them") {
+TEST_CASE("attention: queries that continue a cache see what came before them", "[attention]") {
   auto&& context = test::make_context(2);
   unsigned seed = 1;
   for (test::heads const& h : {test::heads{1, 1, 4}, {4, 2, 16}, {6, 2, 33}})
@@ -189,7 +189,7 @@ TEST_CASE("attention: queries that continue a cache see what came before them") 
       }
 }
 
-TEST_CASE("attention: heads wider than a backend's kernels are refused") {
+TEST_CASE("attention: heads wider than a backend's kernels are refused", "[attention]") {
   if constexpr (test::on_cuda) {
     auto&& context = test::make_context(1);
     test::attention_data data({1, 1, 257}, 2);
@@ -200,7 +200,7 @@ TEST_CASE("attention: heads wider than a backend's kernels are refused") {
   }
 }
 
-TEST_CASE("attention: plans that do not fit are refused before anything is read") {
+TEST_CASE("attention: plans that do not fit are refused before anything is read", "[attention]") {
   auto&& context = test::make_context(1);
   test::attention_data data({2, 1, 4}, 6);
   data.packed.fill(0.0f);

@@ -55,7 +55,7 @@ class with_tensor_cores {
 
 }  // namespace
 
-TEST_CASE("case list: attention") {
+TEST_CASE("case list: attention", "[attention]") {
   auto&& context = test::make_context(2);
   unsigned seed = 1;
   for (cases::attention_case const& full : cases::attention_cases()) {

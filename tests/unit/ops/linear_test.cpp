@@ -240,7 +240,7 @@ TEST_CASE("linear_forward: a row has the same bits alone, in any batch, at any p
     }
 }
 
-TEST_CASE("linear: neither threads nor repetition change a bit") {
+TEST_CASE("linear: neither threads nor repetition change a bit", "[repetition]") {
   std::mt19937 engine(77);
   guarded x(137, 83), w(211, 83), dy(137, 211);
   x.randomise(engine);

@@ -47,7 +47,7 @@ TEST_CASE("linear_policy_loss: chunk size changes no bit of the forward results"
   }
 }
 
-TEST_CASE("linear_policy_loss: neither threads nor repetition change a bit of values and gradients") {
+TEST_CASE("linear_policy_loss: neither threads nor repetition change a bit of values and gradients", "[repetition]") {
   loss_case const c{67, 40, 513, 16, 1.2f, masking::some, 6};
   loss_batch batch(c);
   std::vector<test::loss_outputs> results;

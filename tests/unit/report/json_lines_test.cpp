@@ -62,7 +62,7 @@ TEST_CASE("a step is one object with its scalars in order") {
   CHECK(parsed["step"] == 7);
   CHECK(parsed["entropy"].is_null());
   CHECK(parsed["loss"].is_null());
-  CHECK(parsed["non_finite"] == json{{"entropy", "nan"}, {"loss", "-inf"}});
+  CHECK(parsed["non_finite"] == nlohmann::ordered_json{{"entropy", "nan"}, {"loss", "-inf"}});
   CHECK(parsed["grad_norm"].get<double>() == 0.1 + 0.2);  // every bit
 
   auto const back = report::parse_step_record(line);
