@@ -83,7 +83,7 @@ void check_all(tensors& t, std::vector<std::vector<std::size_t>> const& visible,
 
 }  // namespace
 
-TEST_CASE("attention: aligned rows give the bits of unaligned ones, in heads of every size", "[attention]") {
+TEST_CASE("attention: aligned rows give the bits of unaligned ones, in heads of every size", "[attention][tiles]") {
   auto&& context = test::make_context(2);
   unsigned seed = 1;
   for (test::heads const& h :
@@ -126,7 +126,7 @@ TEST_CASE("attention: aligned rows give the bits of unaligned ones, in heads of 
   }
 }
 
-TEST_CASE("attention: gradients of a prefix that thousands of rows see", "[attention]") {
+TEST_CASE("attention: gradients of a prefix that thousands of rows see", "[attention][tiles]") {
   auto&& context = test::make_context(2);
   for (test::heads const& h : {test::heads{4, 1, 5}, {8, 2, 8}}) {
     INFO("heads=" << h);
@@ -147,7 +147,8 @@ TEST_CASE("attention: gradients of a prefix that thousands of rows see", "[atten
   }
 }
 
-TEST_CASE("attention: gradients where spans see overlapping pieces of the keys, or one piece twice", "[attention]") {
+TEST_CASE("attention: gradients where spans see overlapping pieces of the keys, or one piece twice",
+          "[attention][tiles]") {
   auto&& context = test::make_context(2);
   test::heads const h{4, 2, 12};
   rlvr::ops::attention_plan plan;
@@ -174,7 +175,7 @@ TEST_CASE("attention: gradients where spans see overlapping pieces of the keys, 
   check_all(t, visible, 120);
 }
 
-TEST_CASE("attention: plans and shapes that take turns, and plans without work", "[attention]") {
+TEST_CASE("attention: plans and shapes that take turns, and plans without work", "[attention][tiles]") {
   auto&& context = test::make_context(2);
   test::tree small, large;
   small.add(-1, 3);
@@ -199,7 +200,7 @@ TEST_CASE("attention: plans and shapes that take turns, and plans without work",
 }
 
 #if defined(RLVR_TEST_CUDA)
-TEST_CASE("attention: a captured decoding step runs with the plans of later steps", "[attention]") {
+TEST_CASE("attention: a captured decoding step runs with the plans of later steps", "[attention][tiles]") {
   auto&& context = test::make_context(1);
   test::heads const h{6, 2, 16};
   tensors t(h, 3, 60, 0);
