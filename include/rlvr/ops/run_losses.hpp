@@ -20,11 +20,14 @@ namespace ops {
 
 /// A context that can project chunks of rows onto the vocabulary.
 template <class Context>
-concept runs_heads = runs_rows<Context> && supports<Context, linear_forward> &&
-    supports<Context, linear_input_gradient> && supports<Context, linear_weight_gradient> &&
-    requires(Context& context, std::size_t count) {
+concept runs_head_products = supports<Context, linear_forward> && supports<Context, linear_input_gradient> &&
+    supports<Context, linear_weight_gradient> && requires(Context& context, std::size_t count) {
   { context.shared_scratch(count) } -> std::same_as<float*>;
 };
+
+/// And that can run bodies on the chunks.
+template <class Context>
+concept runs_heads = runs_rows<Context> && runs_head_products<Context>;
 
 namespace detail {
 
@@ -40,6 +43,22 @@ void for_each_chunk(Context& context, linear_head const& head, Visit&& visit) {
             linear_forward{.input = head.hidden.middle_rows(first, count), .weight = head.weight, .output = logits});
     visit(first, logits);
   }
+}
+
+/// A loss and its two gradient products, chunk by chunk; `replace(first row, logits)` replaces logits by the gradient
+/// of the loss by them.
+template <class Context, class Objective, class Replace>
+void run_loss(Context& context, linear_policy_loss<Objective> const& op, Replace const& replace) {
+  for_each_chunk(context, op.head, [&](std::size_t first, matrix_view<float> logits) {
+    replace(first, logits);
+    execute(context, linear_input_gradient{.output_gradient = logits,
+                                           .weight = op.head.weight,
+                                           .input_gradient = op.hidden_gradient.middle_rows(first, logits.rows)});
+    execute(context, linear_weight_gradient{.output_gradient = logits,
+                                            .input = op.head.hidden.middle_rows(first, logits.rows),
+                                            .weight_gradient = op.weight_gradient,
+                                            .operands = op.head.weight.type});
+  });
 }
 
 }  // namespace detail
@@ -59,16 +78,9 @@ template <runs_heads Context, class Objective>
 void run(Context& context, linear_policy_loss<Objective> const& op) {
   using body = kernel::token_loss_body<std::remove_const_t<Objective>>;  // const or not: one kernel
   float const inverse_temperature = 1.0f / op.head.temperature;
-  detail::for_each_chunk(context, op.head, [&](std::size_t first, matrix_view<float> logits) {
+  detail::run_loss(context, op, [&](std::size_t first, matrix_view<float> logits) {
     context.for_each_row(logits.rows, logits.columns,
                          body{logits, inverse_temperature, op.objective, op.records, op.results, first});
-    execute(context, linear_input_gradient{.output_gradient = logits,
-                                           .weight = op.head.weight,
-                                           .input_gradient = op.hidden_gradient.middle_rows(first, logits.rows)});
-    execute(context, linear_weight_gradient{.output_gradient = logits,
-                                            .input = op.head.hidden.middle_rows(first, logits.rows),
-                                            .weight_gradient = op.weight_gradient,
-                                            .operands = op.head.weight.type});
   });
 }
 

@@ -41,9 +41,7 @@ static_assert(token_objective<runtime_loss<>> && token_objective<runtime_loss<do
 
 /// A context that can project chunks of rows onto the vocabulary, with a stream.
 template <class Context>
-concept runs_runtime_heads = supports<Context, ops::linear_forward> && supports<Context, ops::linear_input_gradient> &&
-    supports<Context, ops::linear_weight_gradient> && requires(Context& context, std::size_t count) {
-  { context.shared_scratch(count) } -> std::same_as<float*>;
+concept runs_runtime_heads = ops::runs_head_products<Context> && requires(Context& context) {
   { context.stream() } -> std::same_as<cudaStream_t>;
 };
 
@@ -53,19 +51,12 @@ namespace detail {
 template <runs_runtime_heads Context, class Values>
 void run_runtime_loss(Context& context, ops::linear_policy_loss<runtime_loss<Values>> const& op) {
   float const inverse_temperature = 1.0f / op.head.temperature;
-  ops::detail::for_each_chunk(context, op.head, [&](std::size_t first, matrix_view<float> logits) {
+  ops::detail::run_loss(context, op, [&](std::size_t first, matrix_view<float> logits) {
     runtime_loss_rows const rows{logits, inverse_temperature, op.records, op.results, first};
     if constexpr (std::is_same_v<Values, no_runtime_values>)
       op.objective.loaded->launch(context.stream(), rows);
     else
       op.objective.loaded->launch(context.stream(), rows, op.objective.values);
-    execute(context, ops::linear_input_gradient{.output_gradient = logits,
-                                                .weight = op.head.weight,
-                                                .input_gradient = op.hidden_gradient.middle_rows(first, logits.rows)});
-    execute(context, ops::linear_weight_gradient{.output_gradient = logits,
-                                                 .input = op.head.hidden.middle_rows(first, logits.rows),
-                                                 .weight_gradient = op.weight_gradient,
-                                                 .operands = op.head.weight.type});
   });
 }
 
