@@ -10,14 +10,14 @@
 namespace golden {
 namespace {
 
-// Entropies of rows, whose logits become factor times their gradient.
-template <class T>
-struct entropy_body {
+// A number per row, whose logits become factor times its gradient by them.
+template <class T, class Rule>
+struct row_number_body {
   std::size_t vocabulary = 0;
   T* logits = nullptr;
   T inverse_temperature{};
   T const* factor = nullptr;
-  T* entropy = nullptr;
+  T* numbers = nullptr;
 
   template <class Group>
   RLVR_HD void operator()(Group const& group, std::size_t row) const {
@@ -25,20 +25,50 @@ struct entropy_body {
     T const* const input = line;
     using rlvr::kernel::softmax_statistics;  // or the group's own
     auto const s = softmax_statistics(group, input, vocabulary, inverse_temperature);
+    T const number = Rule::number(group, input, vocabulary, inverse_temperature, s);
     group.sync();  // every thread has read the row
-    rlvr::kernel::replace_by_gradient(group, line, vocabulary, inverse_temperature, s, 0, 0,
-                                      factor[row] * inverse_temperature);
-    group.once([&] { entropy[row] = s.entropy; });
+    Rule::replace(group, line, vocabulary, inverse_temperature, s, number, factor[row] * inverse_temperature);
+    group.once([&] { numbers[row] = number; });
   }
 };
 
+struct entropy_rule {
+  template <class Group, class T, class Statistics>
+  RLVR_HD static T number(Group const&, T const*, std::size_t, T, Statistics const& s) {
+    return s.entropy;
+  }
+  template <class Group, class T, class Statistics>
+  RLVR_HD static void replace(Group const& group, T* line, std::size_t vocabulary, T inverse_temperature,
+                              Statistics const& s, T, T factor) {
+    rlvr::kernel::replace_by_gradient(group, line, vocabulary, inverse_temperature, s, 0, 0, factor);
+  }
+};
+
+struct sum_of_squares_rule {
+  template <class Group, class T, class Statistics>
+  RLVR_HD static T number(Group const& group, T const* input, std::size_t vocabulary, T inverse_temperature,
+                          Statistics const& s) {
+    return rlvr::kernel::sum_of_squared_probabilities(group, input, vocabulary, inverse_temperature, s);
+  }
+  template <class Group, class T, class Statistics>
+  RLVR_HD static void replace(Group const& group, T* line, std::size_t vocabulary, T inverse_temperature,
+                              Statistics const& s, T sum, T factor) {
+    rlvr::kernel::replace_by_squares_gradient(group, line, vocabulary, inverse_temperature, s, sum, factor);
+  }
+};
+
+template <class Rule, class T>
+std::vector<T> row_numbers(logit_rows<T>& rows, T inverse_temperature, std::vector<T> const& factor) {
+  auto const factors = test::to_storage(factor);
+  test::storage<T> numbers(rows.rows);
+  test::for_each_row(rows.rows, row_number_body<T, Rule>{rows.vocabulary, rows.logits.data(), inverse_temperature,
+                                                         factors.data(), numbers.data()});
+  return to_vector(numbers);
+}
+
 template <class T>
 std::vector<T> entropies(logit_rows<T>& rows, double temperature, std::vector<T> const& factor) {
-  auto const factors = test::to_storage(factor);
-  test::storage<T> entropy(rows.rows);
-  test::for_each_row(rows.rows, entropy_body<T>{rows.vocabulary, rows.logits.data(), 1 / static_cast<T>(temperature),
-                                                factors.data(), entropy.data()});
-  return to_vector(entropy);
+  return row_numbers<entropy_rule>(rows, 1 / static_cast<T>(temperature), factor);
 }
 
 template <class T>
@@ -74,38 +104,11 @@ void entropy_bonus(test_case<T>& test) {
   test.gradient("logits", gradient);
 }
 
-// Sums of squared probabilities of rows, whose logits become factor times their gradient.
-template <class T>
-struct squares_body {
-  std::size_t vocabulary = 0;
-  T* logits = nullptr;
-  T inverse_temperature{};
-  T const* factor = nullptr;
-  T* sums = nullptr;
-
-  template <class Group>
-  RLVR_HD void operator()(Group const& group, std::size_t row) const {
-    T* const line = logits + row * vocabulary;
-    T const* const input = line;
-    using rlvr::kernel::softmax_statistics;  // or the group's own
-    auto const s = softmax_statistics(group, input, vocabulary, inverse_temperature);
-    T const sum = rlvr::kernel::sum_of_squared_probabilities(group, input, vocabulary, inverse_temperature, s);
-    group.sync();  // every thread has read the row
-    rlvr::kernel::replace_by_squares_gradient(group, line, vocabulary, inverse_temperature, s, sum,
-                                              factor[row] * inverse_temperature);
-    group.once([&] { sums[row] = sum; });
-  }
-};
-
 template <class T>
 void sum_pi_squared(test_case<T>& test) {
   logit_rows<T> rows(test.rows("logits"));
-  auto const factors = test::to_storage(test.flat("grad_out"));
-  test::storage<T> sums(rows.rows);
-  test::for_each_row(
-      rows.rows, squares_body<T>{rows.vocabulary, rows.logits.data(),
-                                 static_cast<T>(1 / test.parameter("temperature", 1)), factors.data(), sums.data()});
-  test.output("sum_pi_squared", to_vector(sums));
+  T const inverse = static_cast<T>(1 / test.parameter("temperature", 1));
+  test.output("sum_pi_squared", row_numbers<sum_of_squares_rule>(rows, inverse, test.flat("grad_out")));
   test.gradient("logits", rows.values());
 }
 
