@@ -17,7 +17,7 @@ std::vector<std::string> short_run(std::string const& output, std::string const&
 /// metrics.jsonl without times, which alone may differ between equal runs.
 std::string metrics_of(std::string const& folder) {
   std::string text = cli::read(folder + "/metrics.jsonl");
-  for (std::string const name : {"\"step_time\":", "\"time/rollout\":", "\"time/reward\":", "\"time/update\":"})
+  for (std::string const name : {"\"step_time\":", "\"time/"})
     for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at))
       text.erase(at, text.find_first_of(",}", at) - at);
   return text;

@@ -7,10 +7,10 @@
 
 #include "text.hpp"
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <deque>
 #include <filesystem>
+#include <initializer_list>
 #include <map>
 #include <set>
 #include <string>
@@ -41,8 +41,8 @@ inline std::vector<folder_row> const& folder_table() {
       {"rl", 1, {"core"}},
       {"text", 1, {"core"}},
       {"kernel", 2, {"rl", "core"}},
-      {"reward", 2, {"text", "core"}},
-      {"data", 2, {"text", "core"}},
+      {"reward", 2, {"rl", "text", "core"}},
+      {"data", 3, {"rl", "format", "text", "core"}},
       {"format", 2, {"text", "core"}},
       {"ops", 3, {"kernel", "rl", "core"}},
       {"backend/cpu", 4, {"ops", "kernel", "core"}},
@@ -50,7 +50,7 @@ inline std::vector<folder_row> const& folder_table() {
       {"model", 4, {"ops", "core"}},
       {"train", 5, {"model", "reward", "format", "rl", "ops", "text", "core"}},
       {"dist", 5, {"core"}},
-      {"report", 6, {"train", "core"}},
+      {"report", 6, {"train", "text", "core"}},
   };
   return table;
 }
@@ -93,17 +93,22 @@ inline bool needs_tokenizer_libraries(std::string_view path) {
   return starts_with_any(path, {"rlvr/text/tokenizer", "rlvr/text/bpe_trainer", "rlvr/text/pre_tokenizer"});
 }
 
+/// Whether the header lies in one of the folders, or below one.
+inline bool lies_in(header const& file, std::initializer_list<std::string_view> folders) {
+  return std::any_of(folders.begin(), folders.end(), [&](std::string_view folder) {
+    return file.folder == folder || file.folder.starts_with(std::string(folder) + "/");
+  });
+}
+
 /// nvcc compiles these.
 inline bool is_for_nvcc(header const& file) {
-  static constexpr std::array folders{"core", "rl", "kernel", "ops", "model"};
-  return file.path.ends_with(".cuh") || std::find(folders.begin(), folders.end(), file.folder) != folders.end();
+  return file.path.ends_with(".cuh") || lies_in(file, {"core", "rl", "kernel", "ops", "model"});
 }
 
 /// C++20 alone compiles these: the target rlvr::rlvr.
 inline bool needs_only_the_standard(header const& file) {
   if (file.path.ends_with(".cuh")) return false;
-  static constexpr std::array folders{"core", "rl", "text", "kernel", "reward", "ops", "model"};
-  return std::find(folders.begin(), folders.end(), file.folder) != folders.end() &&
+  return lies_in(file, {"core", "rl", "text", "kernel", "reward", "ops", "model"}) &&
          !needs_tokenizer_libraries(file.path);
 }
 

@@ -144,7 +144,9 @@ TEST_CASE("libraries that nvcc or C++20 alone can't take are found at any depth"
   }
   SECTION("a reward that reaches PCRE2 through the tokenizer") {
     files.header("reward/longest.hpp", "#include <rlvr/text/tokenizer.hpp>\n");
-    CHECK(files.violations() == names{"standard-only include/rlvr/reward/longest.hpp:0"});
+    files.header("reward/measures/longest.hpp", "#include <rlvr/text/tokenizer.hpp>\n");
+    CHECK(files.violations() == names{"standard-only include/rlvr/reward/longest.hpp:0",
+                                      "standard-only include/rlvr/reward/measures/longest.hpp:0"});
   }
   SECTION("from a .cuh") {
     files.header("backend/cuda/launch.cuh", tree::guard + "#include <iostream>\n");
@@ -228,9 +230,13 @@ TEST_CASE("lengths and paths of one machine are checked", "[meta]") {
     CHECK(files.violations() == names{"file-length tests/unit/core/long.cpp:501"});
   }
   SECTION("paths") {
-    files.write("docs/guide.md", "see `/home/me/data`\nhttps://example.org/home/page is fine, so is docs/wo" "rk/x\n");
+    files.write("docs/guide.md",
+                "see `/home/me/data`\nhttps://example.org/home/page is fine, so is docs/wo"
+                "rk/x\n");
     files.write("README.md", "cat /tmp/out.txt\n");
-    files.write("tests/run", "cd /wo" "rk/here\n: /tmp/x\n");
+    files.write("tests/run",
+                "cd /wo"
+                "rk/here\n: /tmp/x\n");
     CHECK(files.violations() ==
           names{"machine-path tests/run:1", "machine-path docs/guide.md:1", "machine-path README.md:1"});
   }

@@ -5,7 +5,7 @@
 packages_to_build="g++ cmake ninja-build"
 packages_of_library="libeigen3-dev libfmt-dev librange-v3-dev nlohmann-json3-dev libpcre2-dev"
 packages_of_example="libcli11-dev"
-packages_of_tests="catch2"
+packages_of_tests="catch2 pybind11-dev python3-dev"
 
 # need_packages <package>...
 need_packages() {

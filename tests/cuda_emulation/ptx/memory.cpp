@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// @file
 /// Loads and stores.
-#include "ptx/decoder.hpp"
 #include "ptx/memory.hpp"
+
+#include "ptx/decoder.hpp"
 #include "ptx/text.hpp"
 #include <string>
 

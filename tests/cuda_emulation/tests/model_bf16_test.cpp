@@ -20,16 +20,16 @@ using namespace rlvr;
 
 namespace {
 
-constexpr std::size_t group_size = 4;
+constexpr std::size_t samples_per_prompt = 4;
 constexpr std::int32_t end = 0;
 
 /// A learner whose weights are a function of the seed.
 template <class Context>
-struct policy {
+struct mixed_policy {
   Context context;
   train::learner<Context> learner;
 
-  explicit policy(model_config const& config, dtype running_type, bool round_weights = false)
+  explicit mixed_policy(model_config const& config, dtype running_type, bool round_weights = false)
       : learner(context, config, model::activation_policy::keep_all, running_type) {
     auto const& layout = learner.weights().layout();
     std::vector<float> weights(layout.size());
@@ -104,27 +104,27 @@ struct pass_results {
 };
 
 template <class Context>
-pass_results run_pass(policy<Context>& of) {
+pass_results run_pass(mixed_policy<Context>& of) {
   auto const groups = examples();
   auto const losses = of.learner.accumulate(train::pack(groups), cross_entropy{}, {.chunk_rows = 7});
   return {losses.log_prob, of.gradient()};
 }
 
-std::vector<model::generation_prompt> prompts() {
+std::vector<model::generation_prompt> mixed_prompts() {
   std::vector<model::generation_prompt> result;
   for (std::uint32_t p = 0; p < 3; ++p)
-    result.push_back({.tokens = {static_cast<std::int32_t>(4 + p), 2}, .id = p, .samples = group_size});
+    result.push_back({.tokens = {static_cast<std::int32_t>(4 + p), 2}, .id = p, .samples = samples_per_prompt});
   return result;
 }
 
 template <class Context>
 void check_rollouts(model_config const& config) {
-  policy<Context> own(config, dtype::bf16);
+  mixed_policy<Context> own(config, dtype::bf16);
   std::vector<std::int32_t> const prefix{1, 5, 7};
-  auto const asked = prompts();
+  auto const asked = mixed_prompts();
   train::rollout_batch rollouts;
   auto settings = presets::r1_re;
-  settings.group_size = group_size;
+  settings.group_size = samples_per_prompt;
   model::generation_options options;
   options.max_new_tokens = 5;
   options.stop_ids = {end};
@@ -151,7 +151,7 @@ void check_rollouts(model_config const& config) {
   rollouts.sequences = train::rollout(own.learner, prefix, asked, options);
   rollouts.advantages.assign(rollouts.sequences.size(), 1.0);
   rollouts.outcomes.clear();
-  auto const batches = train::pack(rollouts, prefix, asked, 0, asked.size(), group_size, {});
+  auto const batches = train::pack(rollouts, prefix, asked, 0, asked.size(), samples_per_prompt, {});
   REQUIRE(batches.size() == 1);
   std::vector<float> log_prob;
   own.learner.log_probs(own.learner.running_weights(), batches[0], {}, log_prob);
@@ -162,7 +162,8 @@ void check_rollouts(model_config const& config) {
 
 TEST_CASE("the CPU's bfloat16 weights are a way of storing them: the bits are those of rounded float weights") {
   for (model_config const& config : test::tiny_families()) {
-    policy<cpu::context> stored(config, dtype::bf16), rounded(config, dtype::f32, true), other(config, dtype::f32);
+    mixed_policy<cpu::context> stored(config, dtype::bf16), rounded(config, dtype::f32, true),
+        other(config, dtype::f32);
     pass_results const a = run_pass(stored), b = run_pass(rounded);
     CHECK(a.log_prob == b.log_prob);
     CHECK(a.gradient == b.gradient);
@@ -178,8 +179,8 @@ TEST_CASE("the CPU's bfloat16 weights are a way of storing them: the bits are th
 TEST_CASE("log-probs and gradients with bfloat16 weights are the float model's within their rounding") {
   for (model_config const& config : test::tiny_families()) {
     CAPTURE(config.qk_norm);
-    policy<cpu::context> exact(config, dtype::f32), host(config, dtype::bf16);
-    policy<cuda::context> device(config, dtype::bf16), device_exact(config, dtype::f32);
+    mixed_policy<cpu::context> exact(config, dtype::f32), host(config, dtype::bf16);
+    mixed_policy<cuda::context> device(config, dtype::bf16), device_exact(config, dtype::f32);
     pass_results const expected = run_pass(exact);
     auto const check = [&](pass_results const& found, double least, double most) {
       double const log_probs = root_mean_square(expected.log_prob, found.log_prob);
@@ -195,7 +196,7 @@ TEST_CASE("log-probs and gradients with bfloat16 weights are the float model's w
     pass_results const found = run_pass(device);
     check(found, 0.1 * rounding, 2 * rounding);
     check(run_pass(device_exact), 0.0, 1e-5);
-    policy<cuda::context> other(config, dtype::bf16);  // TF32 is for floats
+    mixed_policy<cuda::context> other(config, dtype::bf16);  // TF32 is for floats
     other.context.products().set({.compute_type = CUBLAS_COMPUTE_32F_FAST_TF32});
     CHECK(run_pass(other).log_prob == found.log_prob);
   }
@@ -209,7 +210,7 @@ TEST_CASE("bfloat16 weights: the sampler's log-probs are those of the training p
 }
 
 TEST_CASE("supervised steps with bfloat16 weights: the master copy learns, and what runs is its rounding") {
-  policy<cuda::context> device(test::tiny_families()[1], dtype::bf16);
+  mixed_policy<cuda::context> device(test::tiny_families()[1], dtype::bf16);
   auto const groups = examples();
   double first = 0, last = 0;
   for (int step = 0; step < 8; ++step) {

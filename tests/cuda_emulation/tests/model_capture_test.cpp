@@ -20,11 +20,11 @@ namespace {
 
 /// A learner with or without graphs; weights are a function of the
 /// configuration.
-struct policy {
+struct device_policy {
   cuda::context context;
   train::learner<cuda::context> learner;
 
-  policy(model_config const& config, bool graphs) : learner(context, config) {
+  device_policy(model_config const& config, bool graphs) : learner(context, config) {
     context.use_graphs() = graphs;
     std::vector<float> weights(learner.weights().layout().size());
     model::initialise(learner.weights().layout(), weights.data(), 5, 0.2);
@@ -77,7 +77,8 @@ train::token_batch batch_of(std::size_t responses, std::int32_t first) {
 
 /// A pass and an update of both must agree in every bit.
 template <class Objective>
-void step_both(policy& eager, policy& captured, train::token_batch const& batch, Objective const& objective) {
+void step_both(device_policy& eager, device_policy& captured, train::token_batch const& batch,
+               Objective const& objective) {
   adamw_rule const rule{.learning_rate = 0.02};
   auto const expected = eager.learner.accumulate(batch, objective, {.chunk_rows = 5});
   auto const found = captured.learner.accumulate(batch, objective, {.chunk_rows = 5});
@@ -107,7 +108,7 @@ TEST_CASE(
     "decoding that is captured draws what eager decoding draws, with one "
     "capture for the steps of a batch") {
   model_config const config = test::tiny_config(2);
-  policy eager(config, false), captured(config, true);
+  device_policy eager(config, false), captured(config, true);
   for (std::uint32_t const prompts : {2u, 5u, 1u}) {  // a larger batch makes buffers grow
     CAPTURE(prompts);
     auto const before = captured.context.graphs().launches();
@@ -124,7 +125,7 @@ TEST_CASE(
 
 TEST_CASE("decoding with kept memory is captured in the first calls alone, whatever is trained in between") {
   model_config const config = test::tiny_config(2);
-  policy eager(config, false), captured(config, true);
+  device_policy eager(config, false), captured(config, true);
   std::size_t captures = 0, launches = 0;
   for (std::uint32_t round = 0; round < 5; ++round) {
     CAPTURE(round);
@@ -149,7 +150,7 @@ TEST_CASE("decoding with kept memory is captured in the first calls alone, whate
 
 TEST_CASE("training is captured once per shape, whatever the tokens; a pass that moved memory ends what used it") {
   model_config const config = test::tiny_config(1);
-  policy eager(config, false), captured(config, true);
+  device_policy eager(config, false), captured(config, true);
   std::int32_t index = 0;
   auto const train = [&](std::vector<std::size_t> const& sizes) {
     auto const before = captured.context.graphs().captures();
@@ -189,7 +190,7 @@ TEST_CASE("training is captured once per shape, whatever the tokens; a pass that
 
 TEST_CASE("the shape of a batch is sizes: who attends to whom within them is data") {
   model_config const config = test::tiny_config(1);
-  policy eager(config, false), captured(config, true);
+  device_policy eager(config, false), captured(config, true);
   std::int32_t index = 0;
   auto const train = [&](std::vector<std::size_t> const& lengths) {
     auto const before = captured.context.graphs().captures();
@@ -208,7 +209,7 @@ TEST_CASE("the shape of a batch is sizes: who attends to whom within them is dat
 
 TEST_CASE("an objective over whole responses: captured passes have the bits of eager ones") {
   model_config const config = test::tiny_config(1);
-  policy eager(config, false), captured(config, true);
+  device_policy eager(config, false), captured(config, true);
   for (std::int32_t index = 0; index < 5; ++index) {
     CAPTURE(index);
     step_both(eager, captured,
@@ -245,8 +246,8 @@ TEST_CASE("a graph is found while the memory that its work asked for stays, and 
 
 TEST_CASE("steps of GRPO whose rollouts keep their memory are those that do not") {
   model_config const config = test::tiny_config(1);
-  policy eager(config, false), captured(config, true);
-  auto const step = [](policy& of, std::uint32_t index, bool keep) {
+  device_policy eager(config, false), captured(config, true);
+  auto const step = [](device_policy& of, std::uint32_t index, bool keep) {
     std::vector<std::int32_t> const prefix{1, 5, 7};
     std::vector<model::generation_prompt> asked;
     for (std::uint32_t p = 0; p < 2; ++p)
@@ -279,7 +280,7 @@ TEST_CASE("steps of GRPO whose rollouts keep their memory are those that do not"
 
 TEST_CASE("a step whose gradient is not finite changes nothing, captured or not") {
   model_config const config = test::tiny_config(1);
-  policy trained(config, true);
+  device_policy trained(config, true);
   for (int i = 0; i < 4; ++i) {
     auto const before = trained.fetch(trained.learner.weights().arena());
     float const bad = std::numeric_limits<float>::infinity();

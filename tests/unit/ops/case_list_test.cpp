@@ -18,18 +18,13 @@ using cases::row_op;
 using reference::copy_of;
 using test::execute;
 using test::guarded;
-
-guarded random(std::mt19937& engine, std::size_t rows, std::size_t columns, float scale = 1.0f) {
-  guarded values(rows, columns);
-  values.randomise(engine, scale);
-  return values;
-}
+using test::random_matrix;
 
 void check_norm(test::context& context, cases::row_case const& c, std::mt19937& engine) {
   constexpr float epsilon = 1e-6f;
-  guarded x = random(engine, c.rows, c.columns), w = random(engine, 1, c.columns),
-          dy = random(engine, c.rows, c.columns);
-  guarded y(c.rows, c.columns), inverse_rms(1, c.rows), dx(c.rows, c.columns), dw = random(engine, 1, c.columns);
+  guarded x = random_matrix(engine, c.rows, c.columns), w = random_matrix(engine, 1, c.columns),
+          dy = random_matrix(engine, c.rows, c.columns);
+  guarded y(c.rows, c.columns), inverse_rms(1, c.rows), dx(c.rows, c.columns), dw = random_matrix(engine, 1, c.columns);
   auto const rx = copy_of(x.view()), rdy = copy_of(dy.view());
   auto const rw = test::row_of(w);
   auto const expected_y = reference::rms_norm(rx, rw, static_cast<double>(epsilon));
@@ -72,7 +67,8 @@ void check_norm(test::context& context, cases::row_case const& c, std::mt19937& 
 void check_rotation(test::context& context, cases::row_case const& c, std::mt19937& engine) {
   constexpr std::size_t positions = 40;
   constexpr double theta = 10000;
-  guarded x = random(engine, c.rows, c.columns), cosine(positions, c.head_size / 2), sine(positions, c.head_size / 2);
+  guarded x = random_matrix(engine, c.rows, c.columns), cosine(positions, c.head_size / 2),
+          sine(positions, c.head_size / 2);
   test::storage<std::int32_t> position(c.rows);
   for (std::size_t i = 0; i < c.rows; ++i) position[i] = static_cast<std::int32_t>((7 + 13 * i) % positions);
   for (std::size_t p = 0; p < positions; ++p)
@@ -95,7 +91,7 @@ void check_rotation(test::context& context, cases::row_case const& c, std::mt199
 }
 
 void check_activation(test::context& context, cases::row_case const& c, std::mt19937& engine) {
-  guarded gate = random(engine, c.rows, c.columns, 4.0f), up = random(engine, c.rows, c.columns);
+  guarded gate = random_matrix(engine, c.rows, c.columns, 4.0f), up = random_matrix(engine, c.rows, c.columns);
   guarded out(c.rows, c.columns), d_gate(c.rows, c.columns), d_up(c.rows, c.columns);
   auto const rg = copy_of(gate.view()), ru = copy_of(up.view());
   if (c.op == row_op::swiglu) {
@@ -121,7 +117,7 @@ void check_activation(test::context& context, cases::row_case const& c, std::mt1
 }
 
 void check_bias(test::context& context, cases::row_case const& c, std::mt19937& engine) {
-  guarded values = random(engine, c.rows, c.columns), vector = random(engine, 1, c.columns);
+  guarded values = random_matrix(engine, c.rows, c.columns), vector = random_matrix(engine, 1, c.columns);
   auto expected = copy_of(values.view()), sums = copy_of(vector.view());
   for (std::size_t i = 0; i < c.rows; ++i)
     for (std::size_t j = 0; j < c.columns; ++j) {
@@ -140,7 +136,7 @@ void check_bias(test::context& context, cases::row_case const& c, std::mt19937& 
 }
 
 void check_copies(test::context& context, cases::row_case const& c, std::mt19937& engine) {
-  guarded rows = random(engine, c.rows, c.columns), table = random(engine, c.table_rows, c.columns);
+  guarded rows = random_matrix(engine, c.rows, c.columns), table = random_matrix(engine, c.table_rows, c.columns);
   test::storage<std::int32_t> index(c.rows);
   for (std::size_t i = 0; i < c.rows; ++i) index[i] = c.index(i);
   auto const from_rows = copy_of(rows.view());
@@ -218,7 +214,7 @@ TEST_CASE("case list: the optimiser's ops") {
     INFO(full.name() << ", as " << c.name() << ", seed " << seed);
     std::mt19937 engine(seed++);
     std::size_t const n = c.parameters;
-    guarded parameter = random(engine, 1, n), gradient = random(engine, 1, n), first(1, n), second(1, n);
+    guarded parameter = random_matrix(engine, 1, n), gradient = random_matrix(engine, 1, n), first(1, n), second(1, n);
     first.fill(0.0f);
     second.fill(0.0f);
     test::storage<rlvr::bf16> mirror(n);
@@ -265,8 +261,8 @@ TEST_CASE("case list: products") {
     cases::product_case const c = full.reduced();
     INFO(full.name() << ", as " << c.name() << ", seed " << seed);
     std::mt19937 engine(seed++);
-    guarded x = random(engine, c.rows, c.inputs), w = random(engine, c.outputs, c.inputs);
-    guarded y = random(engine, c.rows, c.outputs);
+    guarded x = random_matrix(engine, c.rows, c.inputs), w = random_matrix(engine, c.outputs, c.inputs);
+    guarded y = random_matrix(engine, c.rows, c.outputs);
     test::bf16_matrix stored(w.view());
     bool const in_bf16 = c.type == rlvr::dtype::bf16;
     rlvr::weight_view weight = w.view();

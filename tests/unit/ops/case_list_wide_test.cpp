@@ -18,12 +18,7 @@ namespace {
 using reference::copy_of;
 using test::execute;
 using test::guarded;
-
-guarded random(std::mt19937& engine, std::size_t rows, std::size_t columns, float scale = 1.0f) {
-  guarded values(rows, columns);
-  values.randomise(engine, scale);
-  return values;
-}
+using test::random_matrix;
 
 /// |found - expected| / |expected|, lengths of the whole matrices: for what was rounded to bfloat16 on its way.
 template <class View>
@@ -64,7 +59,8 @@ TEST_CASE("case list: attention", "[attention]") {
     std::mt19937 engine(seed++);
     std::size_t const queries = c.sequences * c.queries, keys = c.sequences * c.context();
     std::size_t const width = c.heads * c.head_size, narrow = c.key_value_heads * c.head_size;
-    guarded q = random(engine, queries, width), k = random(engine, keys, narrow), v = random(engine, keys, narrow);
+    guarded q = random_matrix(engine, queries, width), k = random_matrix(engine, keys, narrow),
+            v = random_matrix(engine, keys, narrow);
     guarded out(queries, width), maximum(queries, c.heads), inverse(queries, c.heads);
     std::vector<std::vector<std::size_t>> visible(queries);
     for (std::size_t i = 0; i < queries; ++i)
@@ -92,7 +88,7 @@ TEST_CASE("case list: attention", "[attention]") {
     execute(context, forward);
     check(out, reference::attention(problem), c.context() + c.head_size);
     if (c.op == cases::attention_op::forward) continue;
-    guarded d_out = random(engine, queries, width), d_q(queries, width), d_k(keys, narrow), d_v(keys, narrow);
+    guarded d_out = random_matrix(engine, queries, width), d_q(queries, width), d_k(keys, narrow), d_v(keys, narrow);
     d_k.fill(0.0f);
     d_v.fill(0.0f);
     auto const expected = reference::attention_gradient(problem, copy_of(d_out.view()));
@@ -115,8 +111,8 @@ TEST_CASE("case list: losses and log-probabilities over the vocabulary") {
     cases::vocabulary_case const c = full.reduced();
     INFO(full.name() << ", as " << c.name() << ", seed " << seed);
     std::mt19937 engine(seed++);
-    guarded hidden = random(engine, c.rows, c.width), weight = random(engine, c.vocabulary, c.width);
-    guarded advantage = random(engine, 1, c.rows, 2.0f), log_prob(1, c.rows), entropy(1, c.rows);
+    guarded hidden = random_matrix(engine, c.rows, c.width), weight = random_matrix(engine, c.vocabulary, c.width);
+    guarded advantage = random_matrix(engine, 1, c.rows, 2.0f), log_prob(1, c.rows), entropy(1, c.rows);
     test::bf16_matrix stored(weight.view());
     bool const in_bf16 = c.type == rlvr::dtype::bf16;
     auto rh = copy_of(hidden.view()), rw = copy_of(weight.view());
@@ -172,7 +168,7 @@ TEST_CASE("case list: sampling") {
     cases::vocabulary_case const c = full.reduced();
     INFO(full.name() << ", as " << c.name() << ", seed " << seed);
     std::mt19937 engine(seed++);
-    guarded logits = random(engine, c.rows, c.vocabulary, 8.0f), log_prob(1, c.rows), entropy(1, c.rows);
+    guarded logits = random_matrix(engine, c.rows, c.vocabulary, 8.0f), log_prob(1, c.rows), entropy(1, c.rows);
     test::storage<rlvr::sample_key> keys(c.rows);
     for (std::size_t i = 0; i < c.rows; ++i) keys[i] = {.seed = seed, .prompt = static_cast<std::uint32_t>(i)};
     test::storage<std::int32_t> ids(c.rows, -1);

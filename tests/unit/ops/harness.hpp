@@ -147,6 +147,14 @@ template <class A, class B>
 
 [[nodiscard]] inline std::vector<double> row_of(guarded& values) { return reference::copy_of(values.view()).values; }
 
+/// A matrix of uniform values in (-scale, scale).
+[[nodiscard]] inline guarded random_matrix(std::mt19937& engine, std::size_t rows, std::size_t columns,
+                                           float scale = 1.0f) {
+  guarded values(rows, columns);
+  values.randomise(engine, scale);
+  return values;
+}
+
 /// A list to loop over: `for (std::size_t const n : test::sizes{1, 2, 3})`.
 using sizes = std::initializer_list<std::size_t>;
 
