@@ -22,6 +22,14 @@
 #  define RLVR_HD
 #endif
 
+/// Before an RLVR_HD function template that calls what it is handed: nvcc does not object where that is a function of
+/// the host, as a lambda is; such an instance is the host's alone.
+#if defined(__CUDACC__)
+#  define RLVR_HD_OR_HOST _Pragma("nv_exec_check_disable")
+#else
+#  define RLVR_HD_OR_HOST
+#endif
+
 /// On a namespace whose kernels, launchers and contexts each program and each shared library has for itself and exports
 /// to nobody (with them every template over such a context).  A kernel is registered with the library that it was
 /// compiled into, for that library's architectures; were the symbol shared, the loader could give a library the

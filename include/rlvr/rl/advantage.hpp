@@ -64,6 +64,7 @@ struct reward_statistics {
 };
 
 /// Statistics of `count` rewards, the i-th being `reward_at(i)`, in two passes.  Host and device.
+RLVR_HD_OR_HOST
 template <class RewardAt>
 [[nodiscard]] RLVR_HD constexpr reward_statistics summarise_rewards(std::int64_t count, RewardAt const& reward_at) {
   reward_statistics result{};
@@ -175,6 +176,7 @@ static_assert(advantage_estimator<leave_one_out> && advantage_estimator<no_basel
 
 /// Advantages of one group: the i-th reward is `reward_at(i)`, `store(i, advantage)` receives the result.  Host and
 /// device; any layout.
+RLVR_HD_OR_HOST
 template <class Estimator, class RewardAt, class Store>
 requires(advantage_estimator<Estimator> || whole_group_estimator<Estimator>) RLVR_HD
     constexpr void advantages_of_group(Estimator const& estimator, std::int64_t count, RewardAt const& reward_at,

@@ -36,9 +36,7 @@ template <differentiable_objective Function>
 struct differentiated {
   Function function;
 
-#if defined(__CUDACC__)
-#  pragma nv_exec_check_disable
-#endif
+  RLVR_HD_OR_HOST
   template <std::floating_point T>
   [[nodiscard]] RLVR_HD constexpr loss_value<T> operator()(token_sample<T> const& sample) const {
     token_sample<dual<T>> const variables{.log_prob = {sample.log_prob, T(1), T(0)},

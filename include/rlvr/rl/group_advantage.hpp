@@ -91,6 +91,7 @@ struct leave_one_out_z_score {
 
   /// Two passes over the others for each response: taking one reward out of the group's moments instead loses all
   /// digits where the others are equal.
+  RLVR_HD_OR_HOST
   template <class RewardAt, class Store>
   RLVR_HD constexpr void of_group(std::int64_t count, RewardAt const& reward_at, Store const& store) const {
     for (std::int64_t i = 0; i < count; ++i) {
@@ -111,6 +112,7 @@ struct top_two_margin {
   singleton_rule singleton = singleton_rule::zero;  ///< verl refuses groups of one
   unscorable_rule unscorable = unscorable_rule::exclude;
 
+  RLVR_HD_OR_HOST
   template <class RewardAt, class Store>
   RLVR_HD constexpr void of_group(std::int64_t count, RewardAt const& reward_at, Store const& store) const {
     reward_statistics const group = summarise_rewards(count, reward_at);
@@ -148,6 +150,7 @@ struct length_weighted_baseline {
 
   /// Advantages of one group, given also the number of counting tokens of each response.  A group without tokens has
   /// advantage 0.  Host and device.
+  RLVR_HD_OR_HOST
   template <class RewardAt, class LengthAt, class Store>
   RLVR_HD constexpr void of_group(std::int64_t count, RewardAt const& reward_at, LengthAt const& length_at,
                                   Store const& store) const {

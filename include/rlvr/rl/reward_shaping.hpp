@@ -8,6 +8,8 @@
 ///                        (OpenRLHF) or not (verl's DAPO manager, NeMo-RL)
 ///   truncation_rule      the reward of a response that hit the length limit: scaled, or replaced
 ///   repetition_penalty   (1 - distinct n-grams / n-grams) * penalty
+///   cosine_length        half a cosine over the length between two values for right and two for wrong responses
+///                        Yeo et al. 2025, "Demystifying Long Chain-of-Thought Reasoning in LLMs" (2502.03373)
 ///   reward_map           linear map of a source range to a target range (NeMo-RL), with a clamp
 ///   mean_between         keep a group where low < mean < high, both strict
 ///   spread_above         keep a group where its standard deviation exceeds a threshold
@@ -30,6 +32,7 @@
 #include <rlvr/rl/advantage.hpp>
 #include <rlvr/rl/token_sample.hpp>
 
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -119,6 +122,39 @@ struct repetition_penalty {
   /// Throws argument_error where a parameter is outside its range.
   void validate() const {
     if (ngram_size == 0) throw argument_error("repetition_penalty: ngram_size must be positive");
+  }
+};
+
+/// A reward from correctness and length n, instead of the verifier's: with L = max_length,
+///
+///     r = long + (short - long) (1 + cos(pi n / L)) / 2      n < L,  short and long of the response's kind
+///     r = exceeded                                           n >= L
+///
+/// Right responses lose by length; wrong ones gain, so that a model that does not know yet is not taught to give up
+/// early.  The defaults are our choice: the order of the paper's values (right above wrong at every length) within
+/// [-1, 1].
+struct cosine_length {
+  std::int64_t max_length = 16384;
+  double right_short = 1;   ///< of a right response, in the limit of no tokens
+  double right_long = 0.5;  ///< of a right response, in the limit of max_length
+  double wrong_short = -1;
+  double wrong_long = -0.5;
+  double exceeded = -1;  ///< at max_length and beyond, right or wrong
+
+  [[nodiscard]] RLVR_HD double operator()(std::int64_t length, bool right) const {
+    if (length >= max_length) return exceeded;
+    constexpr double pi = 3.14159265358979323846;
+    double const progress = static_cast<double>(length < 0 ? 0 : length) / static_cast<double>(max_length);
+    double const at_zero = right ? right_short : wrong_short;
+    double const at_limit = right ? right_long : wrong_long;
+    return at_limit + (at_zero - at_limit) * (1 + std::cos(pi * progress)) / 2;
+  }
+  /// Throws argument_error where a parameter is outside its range.
+  void validate() const {
+    if (max_length < 1) throw argument_error("cosine_length: max_length " + text_of(max_length) + " must be positive");
+    double const worst = right_short < right_long ? right_short : right_long;
+    double const best = wrong_short < wrong_long ? wrong_long : wrong_short;
+    if (!(worst > best)) throw argument_error("cosine_length: a right response must earn more than any wrong one");
   }
 };
 

@@ -51,6 +51,15 @@ TEST_CASE("z-scores of the R1-RE reward levels", "[advantage]") {
   CHECK(advantages[15] == Approx(-1.57884).margin(5e-6));
 }
 
+TEST_CASE("z-scores of a soft judge's rewards", "[advantage]") {
+  // arXiv 2503.23829 does not say which standard deviation it divides by: both.
+  std::vector<double> const rewards{0.9, 0.6, 0.3, 0.2};
+  check_close(of_one_group(rlvr::group_z_score{.epsilon = 0, .ddof = 0}, rewards),
+              {1.460593, 0.365148, -0.730297, -1.095445}, 5e-7);
+  check_close(of_one_group(rlvr::group_z_score{.epsilon = 0, .ddof = 1}, rewards),
+              {1.264911, 0.316228, -0.632456, -0.948683}, 5e-7);
+}
+
 TEST_CASE("leave one out subtracts the mean of the others", "[advantage]") {
   // Soft judge rewards of one group, worked by hand: .9 - (.6 + .3 + .2) / 3 = .53333.
   check_close(of_one_group(rlvr::leave_one_out{}, {0.9, 0.6, 0.3, 0.2}), {0.533333, 0.133333, -0.266667, -0.4}, 5e-7);

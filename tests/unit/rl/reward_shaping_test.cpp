@@ -88,6 +88,26 @@ TEST_CASE("the repetition penalty equals one minus the share of distinct n-grams
   CHECK_THROWS_AS(rlvr::repetition_penalty{.ngram_size = 0}.validate(), rlvr::argument_error);
 }
 
+TEST_CASE("the cosine reward falls for right responses and rises for wrong ones", "[reward]") {
+  // By hand: cos(0) = 1, cos(pi/3) = 1/2, cos(pi/2) = 0, cos(2 pi/3) = -1/2.
+  rlvr::cosine_length const rule{
+      .max_length = 60, .right_short = 2, .right_long = 1, .wrong_short = -10, .wrong_long = 0, .exceeded = -12};
+  struct row {
+    std::int64_t length;
+    double right, wrong;
+  };
+  for (row const& r : {row{0, 2, -10}, row{20, 1.75, -7.5}, row{30, 1.5, -5}, row{40, 1.25, -2.5}, row{60, -12, -12},
+                       row{99, -12, -12}, row{-1, 2, -10}}) {
+    CAPTURE(r.length);
+    CHECK(rule(r.length, true) == Approx(r.right).margin(1e-12));
+    CHECK(rule(r.length, false) == Approx(r.wrong).margin(1e-12));
+  }
+  CHECK_NOTHROW(rule.validate());
+  CHECK_NOTHROW(rlvr::cosine_length{}.validate());
+  CHECK_THROWS_AS(rlvr::cosine_length{.max_length = 0}.validate(), rlvr::argument_error);
+  CHECK_THROWS_AS(rlvr::cosine_length{.wrong_long = 0.5}.validate(), rlvr::argument_error);
+}
+
 TEST_CASE("a reward map is linear, then clamped", "[reward]") {
   rlvr::reward_map const map{
       .source_low = 0, .source_high = 2, .target_low = -1, .target_high = 1, .lowest = -1, .highest = 0.5};
