@@ -52,7 +52,8 @@ namespace report {
 /// The first `code_points` code points, and an ellipsis if there are more.  Works on bytes as they are.
 [[nodiscard]] inline std::string shorten(std::string_view text, std::size_t code_points) {
   std::string_view rest = text;
-  for (std::size_t i = 0; i < code_points && !rest.empty(); ++i) rest.remove_prefix(decode_front(rest).bytes);
+  for (std::size_t i = 0; i < code_points && !rest.empty(); ++i)
+    rest.remove_prefix(text::decode_utf8_subpart(rest).bytes);
   std::string front(text.substr(0, text.size() - rest.size()));
   return rest.empty() ? front : front + "\u2026";
 }

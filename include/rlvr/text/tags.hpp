@@ -10,7 +10,8 @@
 /// where each tag occurs exactly once in the whole text (letters as written), and T shows at least one visible
 /// code point.  Counting the tags is what makes the grammar unambiguous: a second block, an answer inside the
 /// reasoning or a tag quoted anywhere fails instead of being resolved by "first" or "last" (reward hacking by
-/// several answer blocks is reported against several trainers).  `response_policy` relaxes it by name.
+/// several answer blocks is reported against several trainers).  `response_policy` relaxes it by name;
+/// `last_answer_block` is the lenient contract that evaluations use.
 #pragma once
 
 #include <rlvr/core/config.hpp>
@@ -176,6 +177,33 @@ struct tagged_response {
     return refuse(response_status::empty_think, tags[0]);
   }
   return {.think = think, .answer = before(3), .status = response_status::ok, .tag = {}};
+}
+
+/// The part of a response that is meant for the reader: what follows its last `</think>` and precedes a later `<think>`
+/// that is never closed; all of it if neither tag occurs.  A closing tag alone ends the reasoning too: prompts often
+/// write the opening one.  Linear, allocates nothing.
+[[nodiscard]] constexpr std::string_view closing_text(std::string_view text,
+                                                      response_policy const& policy = {}) noexcept {
+  std::size_t const closed = text.rfind(policy.think_close);
+  if (closed != std::string_view::npos) text.remove_prefix(closed + policy.think_close.size());
+  return text.substr(0, text.find(policy.think_open));
+}
+
+/// The *lenient* contract: the last answer block of the closing text, trimmed; nothing if there is none, if it shows
+/// nothing, or if another block is begun after it and never ended.  Blocks inside the reasoning do not count, closed or
+/// not.  For evaluation of models that were not trained on the strict grammar; as a training reward it pays for
+/// whatever stands round the block.  Linear, allocates nothing.
+[[nodiscard]] constexpr std::optional<std::string_view> last_answer_block(std::string_view text,
+                                                                          response_policy const& policy = {}) noexcept {
+  text = closing_text(text, policy);
+  std::size_t const open = text.rfind(policy.answer_open);
+  if (open == std::string_view::npos) return std::nullopt;
+  text.remove_prefix(open + policy.answer_open.size());
+  std::size_t const close = text.find(policy.answer_close);
+  if (close == std::string_view::npos) return std::nullopt;
+  std::string_view const answer = trim(text.substr(0, close));
+  if (!has_visible(answer)) return std::nullopt;
+  return answer;
 }
 
 /// One line for people: "tag </think> is missing", or "well-formed".

@@ -13,31 +13,39 @@
 RLVR_NAMESPACE_BEGIN
 namespace text {
 
-/// The sequence at the front of a text: a code point of 1 to 4 bytes, or one byte that begins no sequence.
+/// The sequence at the front of a text: a code point of 1 to 4 bytes, or bytes that begin no sequence.
 struct utf8_sequence {
   char32_t code_point = 0;  ///< 0 if not well formed
   std::size_t bytes = 1;    ///< 1 to 4
   bool well_formed = false;
 };
 
-/// Decodes the first sequence of a text.  @pre text is not empty
-[[nodiscard]] constexpr utf8_sequence decode_utf8_front(std::string_view text) noexcept {
+/// Decodes the first sequence of a text; where it is malformed, `bytes` counts its *maximal subpart* (Unicode Standard,
+/// section 3.9, table 3-8), the longest prefix that could still have begun a sequence: what browsers and Python's
+/// errors="replace" replace as a whole.  @pre text is not empty
+[[nodiscard]] constexpr utf8_sequence decode_utf8_subpart(std::string_view text) noexcept {
   auto const byte = [text](std::size_t at) { return static_cast<unsigned char>(text[at]); };
   unsigned const lead = byte(0);
   if (lead < 0x80) return {lead, 1, true};
   if (lead < 0xC2 || lead > 0xF4) return {};
   std::size_t const length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  if (text.size() < length) return {};
-  // Overlong forms, surrogates and values past U+10FFFF show in the second byte.
+  // The second byte alone decides on overlong forms, surrogates and values past U+10FFFF.
   unsigned const lowest = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
   unsigned const highest = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  if (byte(1) < lowest || byte(1) > highest) return {};
-  char32_t value = (lead & (0x7FU >> length)) << 6 | (byte(1) & 0x3FU);
-  for (std::size_t at = 2; at < length; ++at) {
-    if ((byte(at) & 0xC0U) != 0x80U) return {};
+  char32_t value = lead & (0x7FU >> length);
+  for (std::size_t at = 1; at < length; ++at) {
+    bool const fits =
+        at < text.size() && byte(at) >= (at == 1 ? lowest : 0x80U) && byte(at) <= (at == 1 ? highest : 0xBFU);
+    if (!fits) return {0, at, false};
     value = value << 6 | (byte(at) & 0x3FU);
   }
   return {value, length, true};
+}
+
+/// Decodes the first sequence of a text; one that is malformed counts one byte.  @pre text is not empty
+[[nodiscard]] constexpr utf8_sequence decode_utf8_front(std::string_view text) noexcept {
+  utf8_sequence const front = decode_utf8_subpart(text);
+  return front.well_formed ? front : utf8_sequence{};
 }
 
 /// How many bytes at the front are well formed; linear.

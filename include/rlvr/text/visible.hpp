@@ -8,6 +8,7 @@
 #pragma once
 
 #include <rlvr/core/config.hpp>
+#include <rlvr/text/utf8.hpp>
 
 #include <algorithm>
 #include <array>
@@ -40,37 +41,13 @@ inline constexpr std::array<code_point_range, 25> invisible_code_points{{
   return after != invisible_code_points.begin() && code_point <= (after - 1)->last;
 }
 
-/// A decoded code point and the bytes it took; no bytes: the text is not well-formed there.
-struct decoded_code_point {
-  std::uint32_t value;
-  std::size_t bytes;
-};
-
-/// Strict UTF-8 (no overlong forms, no surrogates, nothing above U+10FFFF) at the front of a non-empty text.
-[[nodiscard]] constexpr decoded_code_point decode_front(std::string_view text) noexcept {
-  auto const lead = static_cast<unsigned char>(text[0]);
-  if (lead < 0x80) return {lead, 1};
-  std::size_t const bytes = lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 ? 4 : 0;
-  if (bytes == 0 || lead > 0xF4 || text.size() < bytes) return {0, 0};
-  std::uint32_t value = lead & (0x7Fu >> bytes);
-  for (std::size_t i = 1; i < bytes; ++i) {
-    auto const next = static_cast<unsigned char>(text[i]);
-    if ((next & 0xC0u) != 0x80u) return {0, 0};
-    value = (value << 6) | (next & 0x3Fu);
-  }
-  bool const overlong = (bytes == 3 && value < 0x800) || (bytes == 4 && value < 0x10000);
-  bool const surrogate = value >= 0xD800 && value <= 0xDFFF;
-  if (overlong || surrogate || value > 0x10FFFF) return {0, 0};
-  return {value, bytes};
-}
-
 }  // namespace detail
 
 /// Whether the text holds at least one visible code point or a malformed byte.  Linear, stops at the first.
 [[nodiscard]] constexpr bool has_visible(std::string_view text) noexcept {
   while (!text.empty()) {
-    detail::decoded_code_point const front = detail::decode_front(text);
-    if (front.bytes == 0 || !detail::is_invisible(front.value)) return true;
+    utf8_sequence const front = decode_utf8_front(text);
+    if (!front.well_formed || !detail::is_invisible(front.code_point)) return true;
     text.remove_prefix(front.bytes);
   }
   return false;
