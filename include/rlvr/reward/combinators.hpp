@@ -7,19 +7,25 @@
 ///     only_if(gate, f, otherwise)                  f where the gate passes, else the value `otherwise`
 ///     clamp(f, low, high)   scale(f, factor, offset)   piecewise(f, {{x, y}, ...})
 ///
-/// Each result is a reward again.  The components' values become parts under their names ("format"), and their
-/// own parts under a path ("r1_re/format").  A component that fails or times out makes the whole fail or time out, with
-/// its name in the diagnosis; it is never taken for 0.
+/// More of them: combinators_arithmetic.hpp, combinators_choice.hpp, memoised.hpp; of rewards known at run time alone:
+/// any_reward.hpp.  `sum`, `named` and the maps of a value take group rewards too (concept.hpp, group_rewards.hpp); a
+/// sum may mix both kinds and is then a group reward.
+///
+/// Each result is a reward again.  The components' values become parts under their names ("format"), and their own
+/// parts under a path ("r1_re/format").  A component that fails or times out makes the whole fail or time out, with its
+/// name in the diagnosis; it is never taken for 0.
 #pragma once
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
+#include <rlvr/reward/component.hpp>
 #include <rlvr/reward/concept.hpp>
 #include <rlvr/reward/outcome.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -37,7 +43,16 @@ struct named_reward {
 
   template <class Sample>
   requires sample_reward<Reward, Sample>
-  [[nodiscard]] outcome operator()(Sample const& sample) const { return evaluate(inner, sample); }
+  [[nodiscard]] outcome operator()(Sample const& sample, call_context const& context = {}) const {
+    return evaluate(inner, sample, context);
+  }
+  /// The same for a group reward.
+  template <class Sample>
+  requires group_reward<Reward, Sample>
+  void operator()(std::span<Sample const> samples, std::span<outcome> outcomes,
+                  call_context const& context = {}) const {
+    evaluate_group(inner, samples, outcomes, context);
+  }
 };
 
 /// Gives a reward (a lambda, say) the name that metrics show.
@@ -45,49 +60,6 @@ template <class Reward>
 [[nodiscard]] named_reward<Reward> named(std::string name, Reward reward) {
   return {std::move(name), std::move(reward)};
 }
-
-namespace detail {
-
-/// Copies a component's value and parts into the whole.
-inline void append_parts(outcome& whole, std::string const& name, outcome const& component) {
-  if (component.has_value()) whole.parts.push_back({name, component.value});
-  for (outcome_part const& part : component.parts) {
-    std::string path = name;
-    whole.parts.push_back({std::move((path += '/') += part.name), part.value});
-  }
-}
-
-/// Makes the whole what a component without a value is.
-inline void take_failure(outcome& whole, std::string const& name, outcome const& component) {
-  whole.status = component.status;
-  whole.kind = component.kind;
-  whole.value = 0;
-  whole.passed = false;
-  whole.diagnosis = name;
-  (whole.diagnosis += ": ") += component.diagnosis;
-}
-
-/// Turns a sum that left the finite numbers into an error.
-[[nodiscard]] inline outcome checked(outcome whole) {
-  if (whole.has_value() && !std::isfinite(whole.value)) {
-    whole.status = outcome_status::error;
-    whole.kind = reward_class::error;
-    whole.value = 0;
-    whole.passed = false;
-    whole.diagnosis = "the combined reward is not a finite number";
-  }
-  return whole;
-}
-
-/// The component's name in parts and diagnoses; `fallback` and its place where it has none.
-template <class Reward>
-[[nodiscard]] std::string component_name(Reward const& reward, char const* fallback, std::size_t place) {
-  std::string name = reward_name(reward);
-  if (name.empty()) (name += fallback) += std::to_string(place);
-  return name;
-}
-
-}  // namespace detail
 
 /// A weighted component of `sum`.
 template <class Reward>
@@ -103,6 +75,51 @@ term(double, Reward, char const*) -> term<Reward>;
 template <class Reward>
 term(double, Reward, std::string) -> term<Reward>;
 
+namespace detail {
+
+/// The name of a term in metrics.
+template <class Reward>
+[[nodiscard]] std::string term_name(term<Reward> const& each, std::size_t place) {
+  return each.name.empty() ? component_name(each.reward, "term", place) : each.name;
+}
+
+[[nodiscard]] inline gathering empty_sum() { return {"no term applies", 0.0}; }
+
+inline void add_term(gathering& whole, double weight, std::string const& name, outcome const& component) {
+  if (!whole.add(name, component)) return;
+  whole.value += weight * component.value;
+  whole.agree(name, component);
+}
+
+/// Stages that are run one after the other.
+class staging {
+ public:
+  /// @returns whether the next one may run
+  template <class Sample, sample_reward<Sample> Reward>
+  bool run(Reward const& stage, Sample const& sample, call_context const& context) {
+    std::string const name = component_name(stage, "stage", ++place_);
+    outcome component = evaluate_as(name, stage, sample, context);
+    append_parts(whole_, name, component);
+    if (!component.has_value()) {
+      take_failure(whole_, name, component);
+      return false;
+    }
+    whole_.value += component.value;
+    whole_.passed = component.passed;
+    whole_.kind = component.kind;
+    whole_.diagnosis = std::move(component.diagnosis);
+    return whole_.passed;
+  }
+
+  [[nodiscard]] outcome result() { return checked(std::move(whole_)); }
+
+ private:
+  outcome whole_ = outcome::of(0, true);
+  std::size_t place_ = 0;
+};
+
+}  // namespace detail
+
 /// sum_i w_i r_i; made by `sum`.
 template <class... Rewards>
 struct weighted_sum {
@@ -113,38 +130,35 @@ struct weighted_sum {
   /// that applies does; its class is that of the first one that has a class other than `scored`.  All components are
   /// evaluated, so that each shows in the metrics.
   template <class Sample>
-  requires(sample_reward<Rewards, Sample>&&...) [[nodiscard]] outcome operator()(Sample const& sample) const {
-    outcome whole = outcome::none("no term applies");
-    bool stopped = false;
+  requires(sample_reward<Rewards, Sample>&&...) [[nodiscard]] outcome operator()(
+      Sample const& sample, call_context const& context = {}) const {
+    detail::gathering whole = detail::empty_sum();
+    for_each_term([&](auto const& each, std::string const& name) {
+      detail::add_term(whole, each.weight, name, detail::evaluate_as(name, each.reward, sample, context));
+    });
+    return whole.result();
+  }
+
+  /// The same sum for each sample of a group; terms are rewards of a sample or of a group.
+  template <class Sample>
+  requires(detail::member_reward<Rewards, Sample>&&...) void operator()(std::span<Sample const> samples,
+                                                                        std::span<outcome> outcomes,
+                                                                        call_context const& context = {}) const {
+    std::vector<detail::gathering> wholes(samples.size(), detail::empty_sum());
+    std::vector<outcome> components(samples.size());
+    for_each_term([&](auto const& each, std::string const& name) {
+      detail::evaluate_members(each.reward, samples, std::span<outcome>(components), context);
+      for (std::size_t i = 0; i < samples.size(); ++i) detail::add_term(wholes[i], each.weight, name, components[i]);
+    });
+    for (std::size_t i = 0; i < samples.size(); ++i) outcomes[i] = wholes[i].result();
+  }
+
+ private:
+  template <class Function>
+  void for_each_term(Function const& function) const {
     std::size_t place = 0;
-    auto const add = [&](auto const& each) {
-      ++place;
-      outcome component = evaluate(each.reward, sample);
-      std::string const name = each.name.empty() ? detail::component_name(each.reward, "term", place) : each.name;
-      detail::append_parts(whole, name, component);
-      // An error outranks a time-out: the first of the higher rank is reported.
-      bool const outranks = !stopped || (component.status == outcome_status::error && whole.status != component.status);
-      if (component.status == outcome_status::error || component.status == outcome_status::timed_out) {
-        if (outranks) detail::take_failure(whole, name, component);
-        stopped = true;
-      }
-      if (stopped || !component.has_value()) return;
-      if (!whole.has_value()) {
-        whole.status = outcome_status::value;
-        whole.passed = true;
-        whole.kind = reward_class::scored;
-        whole.diagnosis.clear();
-      }
-      whole.value += each.weight * component.value;
-      whole.passed = whole.passed && component.passed;
-      if (whole.kind == reward_class::scored) whole.kind = component.kind;
-      if (!component.diagnosis.empty()) {
-        if (!whole.diagnosis.empty()) whole.diagnosis += "; ";
-        ((whole.diagnosis += name) += ": ") += component.diagnosis;
-      }
-    };
-    std::apply([&](auto const&... each) { (add(each), ...); }, terms);
-    return detail::checked(std::move(whole));
+    auto const visit = [&](auto const& each) { function(each, detail::term_name(each, ++place)); };
+    std::apply([&](auto const&... each) { (visit(each), ...); }, terms);
   }
 };
 
@@ -164,25 +178,11 @@ struct staged_reward {
   /// Later stages are not called at all.  Class and diagnosis are the last called stage's; the whole passes if all
   /// stages do.  A stage without a value gives the whole its status.
   template <class Sample>
-  requires(sample_reward<Rewards, Sample>&&...) [[nodiscard]] outcome operator()(Sample const& sample) const {
-    outcome whole = outcome::of(0, true);
-    std::size_t place = 0;
-    auto const run = [&](auto const& stage) {  // whether the next one may run
-      std::string const name = detail::component_name(stage, "stage", ++place);
-      outcome component = evaluate(stage, sample);
-      detail::append_parts(whole, name, component);
-      if (!component.has_value()) {
-        detail::take_failure(whole, name, component);
-        return false;
-      }
-      whole.value += component.value;
-      whole.passed = component.passed;
-      whole.kind = component.kind;
-      whole.diagnosis = std::move(component.diagnosis);
-      return whole.passed;
-    };
-    std::apply([&](auto const&... stage) { (void)(run(stage) && ...); }, stages);
-    return detail::checked(std::move(whole));
+  requires(sample_reward<Rewards, Sample>&&...) [[nodiscard]] outcome operator()(
+      Sample const& sample, call_context const& context = {}) const {
+    detail::staging whole;
+    std::apply([&](auto const&... stage) { (void)(whole.run(stage, sample, context) && ...); }, stages);
+    return whole.result();
   }
 };
 
@@ -205,11 +205,11 @@ struct gated_reward {
   /// value gives the whole its status.
   template <class Sample>
   requires(sample_reward<Gate, Sample>&& sample_reward<Reward, Sample>) [[nodiscard]] outcome operator()(
-      Sample const& sample) const {
+      Sample const& sample, call_context const& context = {}) const {
     std::string const name = detail::component_name(gate, "gate", 1);
-    outcome opened = evaluate(gate, sample);
+    outcome opened = detail::evaluate_as(name, gate, sample, context);
     outcome whole = outcome::of(otherwise, false, opened.kind, opened.diagnosis);
-    if (opened.has_value() && opened.passed) whole = evaluate(inner, sample);
+    if (opened.has_value() && opened.passed) whole = detail::evaluate_as("gated", inner, sample, context);
     detail::append_parts(whole, name, opened);
     if (!opened.has_value()) detail::take_failure(whole, name, opened);
     return whole;
@@ -232,8 +232,20 @@ struct mapped_reward {
 
   template <class Sample>
   requires sample_reward<Reward, Sample>
-  [[nodiscard]] outcome operator()(Sample const& sample) const {
-    outcome result = evaluate(inner, sample);
+  [[nodiscard]] outcome operator()(Sample const& sample, call_context const& context = {}) const {
+    return mapped(detail::evaluate_as("before", inner, sample, context));
+  }
+  /// The same for a group reward.
+  template <class Sample>
+  requires group_reward<Reward, Sample>
+  void operator()(std::span<Sample const> samples, std::span<outcome> outcomes,
+                  call_context const& context = {}) const {
+    evaluate_group(inner, samples, outcomes, context);
+    for (outcome& each : outcomes) each = mapped(std::move(each));
+  }
+
+ private:
+  [[nodiscard]] outcome mapped(outcome result) const {
     if (result.has_value()) result.value = function(result.value);
     return detail::checked(std::move(result));
   }

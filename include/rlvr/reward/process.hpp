@@ -4,22 +4,25 @@
 /// threads, not on the order of the calls.  Whatever one call throws becomes that outcome's error; the others go on.
 ///
 /// A reward whose type says `thread_safe = false` is called from the calling thread alone.  Calls have no time limit
-/// here: a reward that never returns never returns.
+/// here: a reward that never returns never returns.  For code that may hang (a judge over the network, a program that
+/// runs what the model wrote) there is score_pool.hpp.
 #pragma once
 
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
 #include <rlvr/reward/concept.hpp>
 #include <rlvr/reward/outcome.hpp>
+#include <rlvr/reward/score_report.hpp>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
-#include <exception>
 #include <span>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 RLVR_NAMESPACE_BEGIN
@@ -77,25 +80,19 @@ requires sample_reward<Reward, Sample>
   return score_all(std::span<Sample const>(samples), reward, options);
 }
 
-/// Calls a group reward on one group.  If it throws, or leaves an outcome unwritten, those outcomes are errors.
+/// One outcome for each sample, in order, with the wall time of each call; otherwise as score_all.
 template <class Sample, class Reward>
-requires group_reward<Reward, Sample>
-void evaluate_group(Reward const& reward, std::span<Sample const> samples, std::span<outcome> outcomes) {
-  if (samples.size() != outcomes.size()) {
-    throw argument_error("evaluate_group: " + std::to_string(samples.size()) + " samples, but room for " +
-                         std::to_string(outcomes.size()) + " outcomes");
-  }
-  auto const fail_all = [&](char const* why) {
-    for (outcome& each : outcomes) each = outcome::failed(why);
-  };
-  fail_all("the group reward wrote no outcome for this sample");
-  try {
-    reward(samples, outcomes);
-  } catch (std::exception const& problem) {
-    fail_all(problem.what());
-  } catch (...) {
-    fail_all("the group reward threw something that is no std::exception");
-  }
+requires sample_reward<Reward, Sample>
+[[nodiscard]] score_report score_timed(std::span<Sample const> samples, Reward const& reward,
+                                       score_options options = {}) {
+  std::vector<outcome> outcomes(samples.size());
+  std::vector<double> seconds(samples.size());
+  detail::for_each_index(samples.size(), detail::thread_limit<Reward>(options), [&](std::size_t i) {
+    auto const start = std::chrono::steady_clock::now();
+    outcomes[i] = evaluate(reward, samples[i]);
+    seconds[i] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  });
+  return make_report(std::move(outcomes), std::move(seconds));
 }
 
 /// Scores consecutive groups of `group_size` samples, groups in parallel.

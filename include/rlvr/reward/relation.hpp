@@ -49,6 +49,22 @@ namespace detail {
   return line;
 }
 
+/// The verdict on the text of an answer block.
+[[nodiscard]] inline relation_verdict judge_answer(text::guideline const& guide, text::relation_label gold,
+                                                   std::string_view answer_text, bool directed) {
+  auto const answer = text::parse_label(guide, answer_text);
+  if (!answer) {
+    return {true, std::nullopt, reward_class::invalid_label,
+            detail::excerpt(text::trim(answer_text)) + " is no label of the guideline"};
+  }
+  bool const same_relation = answer->relation == gold.relation;
+  if (*answer == gold || (same_relation && !directed)) return {true, answer, reward_class::correct, {}};
+  std::string diagnosis = text::label_text(guide, *answer);
+  (diagnosis += " instead of ") += text::label_text(guide, gold);
+  return {true, answer, same_relation ? reward_class::wrong_direction : reward_class::wrong_label,
+          std::move(diagnosis)};
+}
+
 }  // namespace detail
 
 /// Judges one response.
@@ -63,17 +79,7 @@ namespace detail {
   text::joined_response const response(prefill, completion);
   text::tagged_response const parsed = text::parse_think_answer(response.view(), policy);
   if (!parsed.ok()) return {false, std::nullopt, reward_class::bad_format, text::describe(parsed)};
-  auto const answer = text::parse_label(guide, parsed.answer);
-  if (!answer) {
-    return {true, std::nullopt, reward_class::invalid_label,
-            detail::excerpt(text::trim(parsed.answer)) + " is no label of the guideline"};
-  }
-  bool const same_relation = answer->relation == gold.relation;
-  if (*answer == gold || (same_relation && !directed)) return {true, answer, reward_class::correct, {}};
-  std::string diagnosis = text::label_text(guide, *answer);
-  (diagnosis += " instead of ") += text::label_text(guide, gold);
-  return {true, answer, same_relation ? reward_class::wrong_direction : reward_class::wrong_label,
-          std::move(diagnosis)};
+  return detail::judge_answer(guide, gold, parsed.answer, directed);
 }
 
 /// Judges a sample.  @throws argument_error if it has no guideline or its gold label is not one of it
@@ -116,6 +122,39 @@ struct relation_match_reward {
     return outcome::of(correct ? right : wrong, correct, verdict.kind, std::move(verdict.diagnosis));
   }
 };
+
+/// Graded credit: `right` for the gold label, `reversed` for the gold relation with its arguments swapped, else
+/// `wrong`.  Only the gold label passes.  Who knows the relation and guesses the direction earns (right + reversed) / 2
+/// on average, so the step from `reversed` to `right` is all that teaches the direction: keep it the larger one.
+struct relation_credit_reward {
+  double right = 2;
+  double reversed = 0;
+  double wrong = -1.5;
+  text::response_policy policy{};
+  static constexpr std::string_view name = "metric";
+
+  [[nodiscard]] outcome operator()(relation_sample const& sample) const {
+    relation_verdict verdict = judge_relation(sample, policy);
+    bool const correct = verdict.kind == reward_class::correct;
+    double const value = correct ? right : verdict.kind == reward_class::wrong_direction ? reversed : wrong;
+    return outcome::of(value, correct, verdict.kind, std::move(verdict.diagnosis));
+  }
+};
+
+/// The verdict of the lenient contract: the last answer block counts (text::last_answer_block), whatever stands round
+/// it.  For evaluation; a response without such a block is bad_format.
+/// @throws argument_error if `gold` is no label of the guideline
+[[nodiscard]] inline relation_verdict judge_relation_leniently(text::guideline const& guide, text::relation_label gold,
+                                                               std::string_view completion,
+                                                               std::string_view prefill = {},
+                                                               text::response_policy const& policy = {},
+                                                               bool directed = true) {
+  (void)text::label_index(guide, gold);
+  text::joined_response const response(prefill, completion);
+  auto const block = text::last_answer_block(response.view(), policy);
+  if (!block) return {false, std::nullopt, reward_class::bad_format, "no answer block after the reasoning"};
+  return detail::judge_answer(guide, gold, *block, directed);
+}
 
 /// The variant that does not ask for the direction.
 [[nodiscard]] inline relation_match_reward undirected_relation_match() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// The figures of a scored batch: counts per class (errors among them), moments of the value, means of the parts.
+/// The figures of a scored batch: counts per class (errors among them), moments of the value and of each part.
 #pragma once
 
 #include <rlvr/core/config.hpp>
@@ -22,6 +22,7 @@ struct part_summary {
   std::string name{};
   std::size_t count = 0;
   double mean = 0;
+  double deviation = 0;  ///< population standard deviation
 };
 
 /// A batch in figures.  Outcomes without a value count in `by_class` and in nothing else.
@@ -46,6 +47,10 @@ struct outcome_summary {
 /// Sums in the outcomes' order, so equal batches give equal bits.
 [[nodiscard]] inline outcome_summary summarise(std::span<outcome const> outcomes) {
   outcome_summary summary;
+  auto const known_part = [&](outcome_part const& part) {
+    return std::find_if(summary.parts.begin(), summary.parts.end(),
+                        [&](part_summary const& known) { return known.name == part.name; });
+  };
   summary.count = outcomes.size();
   for (outcome const& each : outcomes) {
     ++summary.by_class[static_cast<std::size_t>(each.kind)];
@@ -54,9 +59,8 @@ struct outcome_summary {
     ++summary.scored;
     summary.mean += each.value;
     for (outcome_part const& part : each.parts) {
-      auto found = std::find_if(summary.parts.begin(), summary.parts.end(),
-                                [&](part_summary const& known) { return known.name == part.name; });
-      if (found == summary.parts.end()) found = summary.parts.insert(found, part_summary{part.name, 0, 0});
+      auto found = known_part(part);
+      if (found == summary.parts.end()) found = summary.parts.insert(found, part_summary{.name = part.name});
       ++found->count;
       found->mean += part.value;
     }
@@ -64,11 +68,17 @@ struct outcome_summary {
   for (part_summary& part : summary.parts) part.mean /= static_cast<double>(part.count);
   if (summary.scored == 0) return summary;
   summary.mean /= static_cast<double>(summary.scored);
-  double squares = 0;
-  for (outcome const& each : outcomes) {
-    if (each.has_value()) squares += (each.value - summary.mean) * (each.value - summary.mean);
+  auto const square = [](double x) { return x * x; };
+  for (outcome const& each : outcomes) {  // the sums of squares first
+    if (!each.has_value()) continue;
+    summary.deviation += square(each.value - summary.mean);
+    for (outcome_part const& part : each.parts) {
+      auto const known = known_part(part);
+      known->deviation += square(part.value - known->mean);
+    }
   }
-  summary.deviation = std::sqrt(squares / static_cast<double>(summary.scored));
+  summary.deviation = std::sqrt(summary.deviation / static_cast<double>(summary.scored));
+  for (part_summary& part : summary.parts) part.deviation = std::sqrt(part.deviation / static_cast<double>(part.count));
   return summary;
 }
 
