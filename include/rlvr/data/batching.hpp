@@ -8,6 +8,7 @@
 #include <rlvr/core/config.hpp>
 #include <rlvr/core/error.hpp>
 #include <rlvr/core/random.hpp>
+#include <rlvr/core/shuffle.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -33,12 +34,6 @@ enum class purpose : std::uint32_t { epoch = 1, split = 2, few_shot = 3 };
   return random_stream((std::uint64_t{block.word[1]} << 32) | block.word[0], stream);
 }
 
-inline void shuffle(std::span<std::size_t> indices, random_stream random) {
-  for (std::size_t left = indices.size(); left > 1; --left) {
-    std::swap(indices[left - 1], indices[static_cast<std::size_t>(random.below(left))]);
-  }
-}
-
 [[nodiscard]] inline std::vector<std::size_t> counted(std::size_t count) {
   std::vector<std::size_t> indices(count);
   std::iota(indices.begin(), indices.end(), std::size_t{0});
@@ -50,7 +45,7 @@ inline void shuffle(std::span<std::size_t> indices, random_stream random) {
 /// A uniformly drawn order of [0, count), keyed by (seed, epoch).
 [[nodiscard]] inline std::vector<std::size_t> epoch_order(std::size_t count, std::uint64_t seed, std::uint64_t epoch) {
   auto order = detail::counted(count);
-  detail::shuffle(order, detail::keyed_stream(detail::purpose::epoch, seed, epoch));
+  rlvr::detail::shuffle(std::span(order), detail::keyed_stream(detail::purpose::epoch, seed, epoch));
   return order;
 }
 
@@ -141,7 +136,7 @@ struct train_test_indices {
                          std::to_string(count));
   }
   auto order = detail::counted(count);
-  detail::shuffle(order, detail::keyed_stream(detail::purpose::split, seed, 0));
+  rlvr::detail::shuffle(std::span(order), detail::keyed_stream(detail::purpose::split, seed, 0));
   auto const middle = order.begin() + static_cast<std::ptrdiff_t>(test_count);
   train_test_indices split{{middle, order.end()}, {order.begin(), middle}};
   std::sort(split.train.begin(), split.train.end());
@@ -159,7 +154,7 @@ struct train_test_indices {
   std::vector<std::size_t> chosen;
   std::uint64_t stream = 0;
   for (auto& [label, indices] : by_label) {
-    detail::shuffle(indices, detail::keyed_stream(detail::purpose::few_shot, seed, stream++));
+    rlvr::detail::shuffle(std::span(indices), detail::keyed_stream(detail::purpose::few_shot, seed, stream++));
     indices.resize(std::min(per_label, indices.size()));
     chosen.insert(chosen.end(), indices.begin(), indices.end());
   }
