@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// @file
-/// `r1_re evaluate`: accuracy, format rate and official macro-F1 of a model on a corpus.
+/// `r1_re evaluate`: accuracy, format rate and official macro-F1 of a model on a corpus; or precision, recall and F1 of
+/// given predictions of an extraction task.
 #include <rlvr/data/semeval_scorer.hpp>
 #include <rlvr/format/file.hpp>
 #include <rlvr/text/guideline_semeval2010.hpp>
@@ -9,6 +10,8 @@
 
 #include "commands.hpp"
 #include "devices.hpp"
+#include "extraction_evaluation.hpp"
+#include "extraction_tasks.hpp"
 #include "guideline_json.hpp"
 #include "model_folder.hpp"
 #include "scoring.hpp"
@@ -30,9 +33,44 @@ struct evaluate_options {
   std::size_t limit = 0, samples = 1, threads = 0, max_new_tokens = 64;
   std::uint64_t seed = 1;
   float temperature = 0.6f;
+  // Extraction tasks alone.
+  std::string relation_names, matching;
+  bool types = false, partial_credit = false;
+  double threshold = 0.5;
 };
 
+[[nodiscard]] rlvr::reward::fact_matching matching_of(evaluate_options const& options, bool pairs) {
+  rlvr::reward::fact_matching matching = pairs ? rlvr::reward::normalised_facts : rlvr::reward::exact_facts;
+  if (options.matching == "exact") matching = rlvr::reward::exact_facts;
+  if (options.matching == "normalised") matching = rlvr::reward::normalised_facts;
+  if (options.matching == "overlap") matching = rlvr::reward::overlapping_facts;
+  if (options.types && pairs) throw CLI::ValidationError("--types", "the answers of this task are pairs without types");
+  if (options.partial_credit && options.matching != "overlap")
+    throw CLI::ValidationError("--partial-credit", "expected --matching overlap with it");
+  matching.types = options.types;
+  matching.partial_credit = options.partial_credit;
+  matching.threshold = options.threshold;
+  return matching;
+}
+
+/// An extraction task: predictions come from a file, not from a model.
+void run_extraction(evaluate_options const& options) {
+  if (!options.model.empty())
+    throw CLI::ValidationError("--model", "task '" + options.task_name + "' is scored from --predictions");
+  extraction_task const task = read_extraction_task(
+      options.task_name,
+      {.data = options.data, .ontology = options.guideline, .relation_names = options.relation_names});
+  extraction_settings const settings{.matching = matching_of(options, task.pairs), .limit = options.limit};
+  if (options.predictions.empty())
+    throw CLI::RequiredError("--predictions (JSON lines with id and answer or completion, to be scored against the " +
+                             std::to_string(task.examples.size()) + " records and " +
+                             std::to_string(task.fact_count()) + " facts of " + options.data + ")");
+  print_json(evaluate_extraction(task, read_predictions(options.predictions, task), settings));
+}
+
 void run(evaluate_options const& options) {
+  if (is_extraction_task(options.task_name)) return run_extraction(options);
+  if (options.model.empty()) throw CLI::RequiredError("--model");
   model_parts const parts = read_model(options.model);
   rlvr::text::guideline guide;
   if (!options.guideline.empty())
@@ -101,12 +139,18 @@ void add_evaluate(CLI::App& app) {
   CLI::App* const command = app.add_subcommand(
       "evaluate",
       "Evaluate a model on a corpus: Avg@k, Pass@k, format rate, macro-F1 by the official definition\n"
-      "(of each sentence's first sample).  Prints one JSON object.");
-  command->add_option("--model", options->model, "Hugging Face folder")->required();
-  command->add_option("--task", options->task_name, "Name of the task; semeval2010 brings its guideline")
+      "(of each sentence's first sample).  Or score predictions of an extraction task: micro and macro precision,\n"
+      "recall and F1 of entities and triples, mean reward.  Prints one JSON object.");
+  command->add_option("--model", options->model, "Hugging Face folder; not for extraction tasks");
+  command
+      ->add_option("--task", options->task_name,
+                   "Name of the task; semeval2010 brings its guideline; extraction: text2kgbench, bc5cdr, re_docred")
       ->capture_default_str();
-  command->add_option("--data", options->data, "Sentences in SemEval-2010 Task 8's text form")->required();
-  command->add_option("--guideline", options->guideline, "Annotation guideline (JSON)");
+  command
+      ->add_option("--data", options->data,
+                   "Sentences in SemEval-2010 Task 8's text form; extraction: the corpus as published")
+      ->required();
+  command->add_option("--guideline", options->guideline, "Annotation guideline (JSON); text2kgbench: an ontology");
   command->add_option("--limit", options->limit, "At most so many sentences; 0: all")->capture_default_str();
   command->add_option("--samples", options->samples, "Responses of a sentence; 1: greedy")
       ->check(CLI::PositiveNumber)
@@ -114,15 +158,39 @@ void add_evaluate(CLI::App& app) {
   command->add_option("--temperature", options->temperature, "Of several samples")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command->add_option("--predictions", options->predictions, "Write id TAB label of each answered sentence here");
+  command->add_option("--predictions", options->predictions,
+                      "Write id TAB label of each answered sentence here; extraction: read JSON lines from here");
   command->add_option("--max-new-tokens", options->max_new_tokens, "Longest response")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--seed", options->seed, "Key of the sampling")->capture_default_str();
   add_device_option(*command, options->device);
   command->add_option("--threads", options->threads, "0: all cores")->capture_default_str();
-  command->footer("Example: r1_re evaluate --model out/r1_re --task semeval2010 --data TEST_FILE_FULL.TXT");
-  command->callback([options] { run(*options); });
+  std::vector<CLI::Option*> const extraction_only{
+      command->add_option("--relation-names", options->relation_names, "re_docred: {\"P131\": [name, ..], ..} (JSON)"),
+      command->add_option("--matching", options->matching, "How names match; default exact, bc5cdr normalised")
+          ->check(CLI::IsMember({"exact", "normalised", "overlap"})),
+      command->add_flag("--types", options->types, "An entity is name and type"),
+      command->add_flag("--partial-credit", options->partial_credit, "With overlap: a match counts its similarity"),
+      command->add_option("--threshold", options->threshold, "With overlap: least Jaccard index of words")
+          ->capture_default_str()};
+  command->footer(
+      "Extraction tasks need no model.  --data is for text2kgbench a folder with ontologies/ and ground_truth/, or\n"
+      "one file of sentences; for bc5cdr a PubTator file; for re_docred a JSON file.  A prediction is a JSON line "
+      "with\n"
+      "id (of the sentence, abstract or title) and either answer, the lines of the answer, or completion, a whole\n"
+      "response <think>..</think><answer>..</answer>.  Lines of an answer: subject | relation | object; with --types\n"
+      "subject | type | relation | object | type; for bc5cdr chemical | disease, each by a mention or its identifier.\n"
+      "Any name of an entity in the document names it.  Records without prediction count as empty responses.\n"
+      "Example: r1_re evaluate --model out/r1_re --task semeval2010 --data TEST_FILE_FULL.TXT\n"
+      "         r1_re evaluate --task bc5cdr --data CDR_TestSet.PubTator.txt --predictions predictions.jsonl");
+  command->callback([options, extraction_only] {
+    for (CLI::Option const* const each : extraction_only) {
+      if (each->count() > 0 && !is_extraction_task(options->task_name))
+        throw CLI::ValidationError(each->get_name(), "expected with text2kgbench, bc5cdr or re_docred alone");
+    }
+    run(*options);
+  });
 }
 
 }  // namespace r1_re

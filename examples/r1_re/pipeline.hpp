@@ -208,6 +208,7 @@ class pipeline {
     rlvr::reward::r1_re reward;
     reward.policy = response_policy_of(reasoned());
     rlvr::train::rollout_batch rollouts;
+    rollouts.reward_name = reward.name;
     trainer.phase(
         settings.steps,
         [&] {
@@ -232,6 +233,7 @@ class pipeline {
               update_settings(settings.learning_rate, schedule(static_cast<std::int64_t>(step) + 1)), options,
               [&](std::span<rlvr::model::generated_sequence const> sequences) {
                 scored = score_responses(train_, indices, sequences, *start_.tokenizer, reward, threads_);
+                rollouts.reward_seconds = scored.seconds;
                 return scored.outcomes;
               },
               rollouts);

@@ -20,6 +20,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace r1_re {
@@ -36,6 +37,7 @@ namespace r1_re {
 struct scored_responses {
   std::vector<std::string> texts;
   std::vector<rlvr::reward::outcome> outcomes;
+  std::vector<double> seconds;  ///< that each took
 };
 
 /// Scores sequences whose prompt i is sentence `indices[i]`.
@@ -52,7 +54,10 @@ struct scored_responses {
                        .guide = task.guide.get(),
                        .truncated = sequences[i].finish == rlvr::model::finish_reason::length,
                        .group = sequences[i].prompt});
-  result.outcomes = rlvr::reward::score_all(samples, reward, {.threads = threads});
+  rlvr::reward::score_report report =
+      rlvr::reward::score_timed(std::span<rlvr::reward::relation_sample const>(samples), reward, {.threads = threads});
+  result.outcomes = std::move(report.outcomes);
+  result.seconds = std::move(report.seconds);
   return result;
 }
 

@@ -13,6 +13,7 @@
 #include <rlvr/core/error.hpp>
 #include <rlvr/model/generate.hpp>
 #include <rlvr/reward/outcome.hpp>
+#include <rlvr/reward/score_report.hpp>
 #include <rlvr/reward/summary.hpp>
 #include <rlvr/rl/advantage.hpp>
 #include <rlvr/rl/loss_metrics.hpp>
@@ -59,6 +60,8 @@ struct rollout_batch {
   std::vector<model::generated_sequence> sequences;
   std::vector<reward::outcome> outcomes;
   std::vector<double> advantages;
+  std::string reward_name{};             ///< in metrics: rewards/<name>/mean; empty: its parts alone
+  std::vector<double> reward_seconds{};  ///< that each call took, for the quantiles in metrics; may be empty
 };
 
 namespace detail {
@@ -103,6 +106,13 @@ inline void describe_rollouts(rollout_batch const& batch, std::span<double const
     bool const always =
         std::find(metric::reward_classes.begin(), metric::reward_classes.end(), name) != metric::reward_classes.end();
     if (always || summary.of_class(kind)) record.set(metric::reward_class(name), summary.rate(kind));
+  }
+  for (auto const& [name, value] : reward::reward_metrics(batch.outcomes, batch.reward_name)) {
+    if (name.starts_with(metric::rewards_prefix) || name == metric::unscorable) record.set(name, value);
+  }
+  for (auto const& [name, share] : {std::pair{"p50", 0.50}, std::pair{"p99", 0.99}}) {
+    if (batch.reward_seconds.empty()) break;
+    record.set(std::string(metric::reward_time_prefix) + name, reward::quantile(batch.reward_seconds, share));
   }
   record.set(metric::mean_length, static_cast<double>(total) / rows);
   record.set(metric::min_length, static_cast<double>(shortest));
@@ -171,7 +181,8 @@ template <class Context>
 /// @param prefix     tokens before every prompt (the guideline)
 /// @param options    sampling; `options.sampling.temperature` also divides the logits of the loss
 /// @param score      outcomes of the sequences, in their order
-/// @param rollouts   receives the step's rollouts
+/// @param rollouts   receives the step's rollouts; `reward_name` and `reward_seconds`, which `score` may set, go into
+///                   the metrics
 template <class Context, class Settings, class Score>
 step_record grpo_step(learner<Context>& policy, model::parameters<typename Context::memory> const* reference,
                       std::span<std::int32_t const> prefix, std::span<model::generation_prompt const> prompts,

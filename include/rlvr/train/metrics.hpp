@@ -49,6 +49,12 @@ inline constexpr std::string_view reward_class_prefix = "reward_class/";
 inline constexpr std::array<std::string_view, 7> reward_classes{
     "correct", "wrong_direction", "wrong_label", "invalid_label", "bad_format", "error", "timed_out"};
 
+/// Prefix of a reward's mean and standard deviation (divisor n - 1) over the rows that have it, and of its parts':
+/// "rewards/r1_re/mean", "rewards/r1_re/format/std".
+inline constexpr std::string_view rewards_prefix = "rewards/";
+/// Share of rows without a value: errors, time-outs and what does not apply.
+inline constexpr std::string_view unscorable = "reward/unscorable_frac";
+
 // ---- completions, over rows (lengths in tokens, the end-of-sequence token included) ------------------------------
 inline constexpr std::string_view mean_length = "completions/mean_length";
 inline constexpr std::string_view min_length = "completions/min_length";
@@ -91,6 +97,8 @@ inline constexpr std::string_view step_time = "step_time";
 /// Prefix of every other scalar that holds a time or a rate, e.g. "time/rollout" in seconds.
 inline constexpr std::string_view time_prefix = "time/";
 
+/// Prefix of the quantiles of the time that scoring one row took, in seconds: time/reward_p50, time/reward_p99.
+inline constexpr std::string_view reward_time_prefix = "time/reward_";
 /// Whether equal runs may differ in this scalar.
 [[nodiscard]] inline constexpr bool is_time(std::string_view name) noexcept {
   return name.starts_with(step_time) || name.starts_with(time_prefix);

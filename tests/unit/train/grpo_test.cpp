@@ -107,6 +107,28 @@ TEST_CASE("equal rewards give no gradient, unscorable responses no advantage") {
   auto const with_error = policy.step(1, broken);
   CHECK(policy.rollouts.advantages[1] == 0.0);
   CHECK(with_error.find("reward_class/error") == 1.0 / 32.0);
+  CHECK(with_error.find(train::metric::unscorable) == 1.0 / 32.0);
+}
+
+TEST_CASE("a reward's name, its parts and the time it takes are metrics") {
+  run policy(1);
+  policy.rollouts.reward_name = "staged";
+  auto const record = policy.step(0, [&](std::span<model::generated_sequence const> s) {
+    policy.rollouts.reward_seconds.assign(s.size(), 0.5);
+    policy.rollouts.reward_seconds[3] = 2.0;
+    std::vector<reward::outcome> outcomes;
+    for (std::size_t i = 0; i < s.size(); ++i) {
+      outcomes.push_back(reward::outcome::of(i % 2 == 0 ? 3.0 : 1.0));
+      outcomes.back().parts.push_back({"format", 1.0});
+    }
+    return outcomes;
+  });
+  CHECK(record.find("rewards/staged/mean") == 2.0);
+  CHECK(*record.find("rewards/staged/std") == Approx(std::sqrt(32.0 / 31.0)));
+  CHECK(record.find("rewards/staged/format/mean") == 1.0);
+  CHECK(record.find("time/reward_p50") == 0.5);
+  CHECK(record.find("time/reward_p99") == 2.0);
+  CHECK(train::metric::is_time("time/reward_p99"));
 }
 
 TEST_CASE("weights after steps are the same bits for 1, 2 and 3 threads") {
