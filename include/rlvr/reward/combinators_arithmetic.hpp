@@ -149,7 +149,7 @@ struct class_value {
 
 /// A reward whose value is read off its class; made by `table`.
 template <class Reward>
-struct table_reward {
+struct class_table_reward {
   Reward inner;
   std::array<std::optional<double>, reward_class_count> values{};
   std::string name{};
@@ -170,9 +170,9 @@ struct table_reward {
 /// @throws argument_error if a value is not finite, a class comes twice, or it is one without a value: what failed is
 ///         never given a number
 template <class Reward>
-[[nodiscard]] table_reward<Reward> table(Reward reward, std::vector<class_value> const& entries) {
+[[nodiscard]] class_table_reward<Reward> table(Reward reward, std::vector<class_value> const& entries) {
   std::string name = reward_name(reward);
-  table_reward<Reward> result{std::move(reward), {}, std::move(name)};
+  class_table_reward<Reward> result{std::move(reward), {}, std::move(name)};
   for (class_value const& each : entries) {
     std::string const kind(class_name(each.kind));
     if (!std::isfinite(each.value)) throw argument_error("table: the value of " + kind + " is not a finite number");
