@@ -238,11 +238,12 @@ struct listwise_reward {
     detail::aligned_judgement const aligned = align(judgement, gold, names);
     double const formed = format(judgement, aligned);
     double const pairs = pair_term(aligned);
-    auto const [distance, near] = score_terms(aligned);
+    auto const [distance, close_by] = score_terms(aligned);
     auto const [agreement, ranking] = ranking_terms(aligned);
     double const weight = pairs_weight + distance_weight + near_weight + ranking_weight;
     double const accuracy =
-        (pairs_weight * pairs + distance_weight * distance + near_weight * near + ranking_weight * ranking) / weight;
+        (pairs_weight * pairs + distance_weight * distance + near_weight * close_by + ranking_weight * ranking) /
+        weight;
 
     auto const scored = scored_count(aligned);
     bool const complete = judgement.has_scores && judgement.has_ranking && scored == gold.size();
@@ -261,7 +262,7 @@ struct listwise_reward {
     }
     outcome result = outcome::of(format_weight * formed + accuracy_weight * accuracy, right, kind, std::move(line));
     result.parts = {{"format", formed},     {"accuracy", accuracy}, {"pairs", pairs},
-                    {"distance", distance}, {"near", near},         {"ranking", ranking}};
+                    {"distance", distance}, {"near", close_by},     {"ranking", ranking}};
     return result;
   }
 
@@ -350,15 +351,15 @@ struct listwise_reward {
   /// "distance" and "near".
   [[nodiscard]] std::pair<double, double> score_terms(detail::aligned_judgement const& aligned) const {
     double distance = 0;
-    double near = 0;
+    double close_by = 0;
     for (std::size_t i = 0; i < aligned.gold.size(); ++i) {
       double const off = std::abs(aligned.scores[i] - aligned.gold[i]);
       if (std::isnan(off)) continue;
       distance += 1 - off / (highest - lowest);
-      near += off == 0 ? 1 : off <= near_distance ? near_credit : 0;
+      close_by += off == 0 ? 1 : off <= near_distance ? near_credit : 0;
     }
     auto const count = static_cast<double>(aligned.gold.size());
-    return {distance / count, near / count};
+    return {distance / count, close_by / count};
   }
 
   /// The share of pairs in gold's order, which is (tau + 1) / 2, and the whole ranking term.

@@ -90,7 +90,7 @@ enum class list_matching : std::uint8_t {
 [[nodiscard]] inline bool match_lists(std::span<list_item const> answer, std::span<list_item const> gold,
                                       double tolerance = 1e-2, list_matching matching = list_matching::exact) {
   if (answer.size() != gold.size()) return false;
-  auto const near = [tolerance](list_item const& left, list_item const& right) {
+  auto const agree = [tolerance](list_item const& left, list_item const& right) {
     if (left.number && right.number) return std::abs(*left.number - *right.number) < tolerance;
     return left == right;
   };
@@ -98,7 +98,7 @@ enum class list_matching : std::uint8_t {
     std::vector<bool> used(gold.size());
     return std::all_of(answer.begin(), answer.end(), [&](list_item const& each) {
       for (std::size_t i = 0; i < gold.size(); ++i) {
-        if (used[i] || !near(each, gold[i])) continue;
+        if (used[i] || !agree(each, gold[i])) continue;
         used[i] = true;
         return true;
       }
@@ -118,7 +118,7 @@ enum class list_matching : std::uint8_t {
   auto const left = sorted(answer);
   auto const right = sorted(gold);
   return std::equal(left.begin(), left.end(), right.begin(),
-                    [&](list_item const* a, list_item const* b) { return near(*a, *b); });
+                    [&](list_item const* a, list_item const* b) { return agree(*a, *b); });
 }
 
 }  // namespace reward::measures
