@@ -3,6 +3,7 @@
 #include <rlvr/data/pubtator.hpp>
 #include <rlvr/data/text2kgbench.hpp>
 
+#include "reading.hpp"
 #include <string>
 #include <support/catch.hpp>
 #include <vector>
@@ -42,21 +43,13 @@ std::string const sentence_text =
     R"({"id":"a_3","sent":"nothing","triples":[]})"
     "\n";
 
-std::string replaced(std::string text, std::string const& from, std::string const& to) {
-  auto const at = text.find(from);
-  REQUIRE(at != std::string::npos);
-  return text.replace(at, from.size(), to);
-}
+using test::replaced;
 
-// The message of the format_error that parsing raises, with its code before it.
+/// Code and message of the format_error that parsing raises.
 template <class Parse>
-std::string failing(Parse const& parse) {
-  try {
-    parse();
-  } catch (format_error const& error) {
-    return error.code() + " " + error.what();
-  }
-  return "no error";
+std::string code_and_message(Parse const& parse) {
+  test::failure const found = test::failing(parse);
+  return found.code + " " + found.message;
 }
 
 }  // namespace
@@ -81,7 +74,7 @@ TEST_CASE("PubTator documents become examples") {
 
 TEST_CASE("PubTator: what is wrong is named with its line") {
   auto const fails = [](std::string const& from, std::string const& to) {
-    return failing([&] { (void)parse_pubtator(replaced(abstract_text, from, to), "x.txt"); });
+    return code_and_message([&] { (void)parse_pubtator(replaced(abstract_text, from, to), "x.txt"); });
   };
   CHECK(fails("12\t0\t6", "12\t1\t6") ==
         "BadOffset x.txt: line 3: found mention 'Drug A', expected the text there, 'rug A'");
@@ -115,7 +108,7 @@ TEST_CASE("DocRED documents become examples") {
 
 TEST_CASE("DocRED: what is wrong is named with its document and field") {
   auto const fails = [](std::string const& from, std::string const& to) {
-    return failing([&] { (void)parse_docred(replaced(red_text, from, to), "x.json"); });
+    return code_and_message([&] { (void)parse_docred(replaced(red_text, from, to), "x.json"); });
   };
   CHECK(fails(R"("h":0)", R"("h":2)") == "Range x.json: document 0.labels[0].h: found 2, expected 0 to 1");
   CHECK(fails(R"("pos":[0,2])", R"("pos":[0,4])").starts_with("Range x.json: document 0.vertexSet[0][1].pos[1]"));
@@ -129,10 +122,12 @@ TEST_CASE("DocRED: what is wrong is named with its document and field") {
   CHECK(fails(R"("labels":[]} ])", R"("labels":[]},])").starts_with("Json x.json: element 2: found nothing"));
   CHECK(fails(R"("labels":[]} ])", R"("labels":[]}]x)").starts_with("Json x.json: element 2: found 'x'"));
   CHECK(fails(R"("title":"T",)", R"("title":"T","title":"T",)").starts_with("DuplicateKey x.json: document 0"));
-  CHECK(failing([] { (void)parse_docred("{}", "x.json"); }).starts_with("Json x.json: begin"));
-  CHECK(failing([] { (void)parse_docred("[1]", "x.json"); }).starts_with("Type x.json: document 0"));
-  CHECK(failing([] { (void)parse_docred("[" + std::string(200'000, '[') + "]", "x.json"); }).starts_with("Json"));
-  CHECK(failing([] { (void)parse_docred(std::string(200'000, '['), "x.json"); }).starts_with("Json"));
+  CHECK(code_and_message([] { (void)parse_docred("{}", "x.json"); }).starts_with("Json x.json: begin"));
+  CHECK(code_and_message([] { (void)parse_docred("[1]", "x.json"); }).starts_with("Type x.json: document 0"));
+  CHECK(code_and_message([] {
+          (void)parse_docred("[" + std::string(200'000, '[') + "]", "x.json");
+        }).starts_with("Json"));
+  CHECK(code_and_message([] { (void)parse_docred(std::string(200'000, '['), "x.json"); }).starts_with("Json"));
 }
 
 TEST_CASE("Text2KGBench ontologies become guidelines, sentences examples") {
@@ -158,7 +153,7 @@ TEST_CASE("Text2KGBench ontologies become guidelines, sentences examples") {
   CHECK(examples[2].facts.empty());
 
   auto const fails = [](std::string const& from, std::string const& to) {
-    return failing([&] { (void)parse_text2kgbench(replaced(sentence_text, from, to), "s.jsonl"); });
+    return code_and_message([&] { (void)parse_text2kgbench(replaced(sentence_text, from, to), "s.jsonl"); });
   };
   CHECK(fails("a_2", "a_1").starts_with("DuplicateId s.jsonl:3: id: found 'a_1' a second time"));
   CHECK(fails(R"("obj":"Z")", R"("obj":" ")").starts_with("Empty s.jsonl:1: triples[1].obj"));
@@ -166,7 +161,7 @@ TEST_CASE("Text2KGBench ontologies become guidelines, sentences examples") {
   CHECK(fails(R"(,"triples":[])", "").starts_with("Missing s.jsonl:4: triples"));
   CHECK(fails(R"("triples":[]})", R"("triples":{}})").starts_with("Type s.jsonl:4: triples"));
   CHECK(fails(R"("triples":[]})", R"("triples":[])").starts_with("Json s.jsonl:4"));
-  CHECK(failing([] {
+  CHECK(code_and_message([] {
           (void)parse_text2kgbench_ontology(replaced(ontology_text, R"("label":"director",)", ""), "o.json");
         }).starts_with("Missing o.json: relations[0].label"));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <rlvr/data/semeval.hpp>
 
+#include "reading.hpp"
 #include "shared_data.hpp"
 #include <fstream>
 #include <map>
@@ -12,6 +13,10 @@ using namespace rlvr;
 using namespace rlvr::data;
 
 namespace {
+
+using test::failing;
+using test::failure;
+using test::replaced;
 
 std::string const two_blocks =
     "1\t\"The <e1>child</e1> sat in the <e2>cradle</e2>.\"\nEntity-Destination(e1,e2)\nComment: A note: with colon. "
@@ -26,21 +31,6 @@ std::string with_crlf(std::string const& text) {
   return out;
 }
 
-// Code and message of the format_error that parsing raises.
-struct failure {
-  std::string code, message;
-};
-
-template <class Parse>
-failure failing(Parse const& parse) {
-  try {
-    parse();
-  } catch (format_error const& error) {
-    return {error.code(), error.what()};
-  }
-  return {"no error", ""};
-}
-
 failure corpus_failure(std::string const& text) {
   auto const labels = semeval_labels();
   return failing([&] { (void)parse_semeval(text, "corpus.txt", labels); });
@@ -49,12 +39,6 @@ failure corpus_failure(std::string const& text) {
 failure key_failure(std::string const& text) {
   auto const labels = semeval_labels();
   return failing([&] { (void)parse_label_file(text, "key.txt", labels); });
-}
-
-std::string replaced(std::string text, std::string const& from, std::string const& to) {
-  auto const at = text.find(from);
-  REQUIRE(at != std::string::npos);
-  return text.replace(at, from.size(), to);
 }
 
 }  // namespace

@@ -32,8 +32,8 @@ component worth(double value, std::string name = {}) { return says(outcome::of(v
 component fails() {
   return named("io", std::function<outcome(int)>([](int) -> outcome { throw std::runtime_error("disk on fire"); }));
 }
-component absent() { return says(outcome::none("not mine")); }
-component late() { return says(outcome::late("took 2 s"), "slow"); }
+component inapplicable() { return says(outcome::none("not mine")); }
+component overdue() { return says(outcome::late("took 2 s"), "slow"); }
 
 // The sample is the value.
 struct itself {
@@ -55,7 +55,7 @@ std::vector<double> group_values(Reward const& reward, std::vector<int> const& s
 }  // namespace
 
 TEST_CASE("product, minimum and maximum") {
-  outcome const six = product(worth(2, "two"), worth(3), absent())(0);
+  outcome const six = product(worth(2, "two"), worth(3), inapplicable())(0);
   CHECK(six.value == 6);
   CHECK(six.passed);
   CHECK(six.parts == std::vector<outcome_part>{{"two", 2}, {"factor2", 3}});
@@ -72,7 +72,7 @@ TEST_CASE("product, minimum and maximum") {
   CHECK(least.diagnosis == "low: no such thing");
   CHECK_FALSE(least.passed);
   CHECK(least.parts.size() == 3);
-  outcome const greatest = maximum(absent(), low, worth(2, "high"))(0);
+  outcome const greatest = maximum(inapplicable(), low, worth(2, "high"))(0);
   CHECK(greatest.value == 2);
   CHECK(greatest.diagnosis == "high");
   CHECK(greatest.passed);
@@ -80,11 +80,11 @@ TEST_CASE("product, minimum and maximum") {
   CHECK(minimum(worth(5), worth(3))(0).value == 3);
 
   auto const everywhere = [](auto const& make) {
-    CHECK(make(worth(1), absent(), worth(1)).has_value());
-    CHECK(make(absent(), absent(), absent()).status == outcome_status::not_applicable);
-    CHECK(make(worth(1), late(), worth(1)).status == outcome_status::timed_out);
-    CHECK(make(late(), fails(), worth(1)).status == outcome_status::error);
-    CHECK(make(late(), fails(), worth(1)).diagnosis == "io: disk on fire");
+    CHECK(make(worth(1), inapplicable(), worth(1)).has_value());
+    CHECK(make(inapplicable(), inapplicable(), inapplicable()).status == outcome_status::not_applicable);
+    CHECK(make(worth(1), overdue(), worth(1)).status == outcome_status::timed_out);
+    CHECK(make(overdue(), fails(), worth(1)).status == outcome_status::error);
+    CHECK(make(overdue(), fails(), worth(1)).diagnosis == "io: disk on fire");
   };
   everywhere([](auto... each) { return product(each...)(0); });
   everywhere([](auto... each) { return minimum(each...)(0); });
@@ -118,21 +118,21 @@ TEST_CASE("threshold, normalised and table") {
 }
 
 TEST_CASE("either takes what applies, fallback what has a value") {
-  outcome const second = either(absent(), worth(2, "two"), fails())(0);
+  outcome const second = either(inapplicable(), worth(2, "two"), fails())(0);
   CHECK(second.value == 2);
   CHECK(second.diagnosis == "two");
   CHECK(second.parts == std::vector<outcome_part>{{"two", 2}});
-  CHECK(either(absent(), fails(), worth(2))(0).status == outcome_status::error);
-  CHECK(either(absent(), late(), worth(2))(0).status == outcome_status::timed_out);
-  CHECK(either(absent(), absent())(0).status == outcome_status::not_applicable);
+  CHECK(either(inapplicable(), fails(), worth(2))(0).status == outcome_status::error);
+  CHECK(either(inapplicable(), overdue(), worth(2))(0).status == outcome_status::timed_out);
+  CHECK(either(inapplicable(), inapplicable())(0).status == outcome_status::not_applicable);
 
-  outcome const third = fallback(fails(), late(), worth(2, "two"), worth(3))(0);
+  outcome const third = fallback(fails(), overdue(), worth(2, "two"), worth(3))(0);
   CHECK(third.value == 2);
   CHECK(third.diagnosis == "io: disk on fire; slow: took 2 s; two");
   CHECK(*find_part(third, "fallback") == 2);
   CHECK(*find_part(fallback(worth(1), worth(2))(0), "fallback") == 0);
-  CHECK(fallback(absent(), fails())(0).status == outcome_status::error);
-  CHECK(fallback(fails(), absent())(0).status == outcome_status::error);
+  CHECK(fallback(inapplicable(), fails())(0).status == outcome_status::error);
+  CHECK(fallback(fails(), inapplicable())(0).status == outcome_status::error);
 }
 
 TEST_CASE("rewards of a group compose with rewards of a sample") {

@@ -47,7 +47,7 @@ auto of_verdict(verdict_extractor extractor) {
   };
 }
 
-std::vector<verifier> verifiers() {
+std::vector<verifier> answer_verifiers() {
   using enum hostile_place::right;
   std::vector<hostile_place> const answer{{"alone"}, {"answer", "<think>t</think><answer>", "</answer>"}};
   exact_match_reward lenient;
@@ -98,14 +98,14 @@ std::vector<verifier> verifiers() {
 }  // namespace
 
 TEST_CASE("hostile text: rewards of answers and verdicts", "[hostile]") {
-  auto const all = verifiers();
+  auto const all = answer_verifiers();
   auto const report = test::examine(all, test::quick_plan());
   CHECK(report.faults == std::vector<std::string>{});
   CHECK(report.readings > 1000);
 }
 
 TEST_CASE("hostile text, long: rewards of answers and verdicts", "[.hostile_long]") {
-  auto const all = verifiers();
+  auto const all = answer_verifiers();
   auto const report = test::examine(all, test::full_plan());
   CHECK(report.faults == std::vector<std::string>{});
   WARN(test::summary(report));

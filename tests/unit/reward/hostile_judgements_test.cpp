@@ -19,7 +19,7 @@ namespace {
 std::vector<candidate_score> const gold_scores{{"k1", 5}, {"k2", 1}};
 std::vector<candidate_worth> const gold_worths{{"a", 2}, {"b", 1}};
 
-std::vector<verifier> verifiers() {
+std::vector<verifier> judgement_verifiers() {
   return {
       {"comparison prompt",
        [](std::string_view text) {
@@ -56,14 +56,14 @@ std::vector<verifier> verifiers() {
 }  // namespace
 
 TEST_CASE("hostile text: judgements in JSON", "[hostile]") {
-  auto const all = verifiers();
+  auto const all = judgement_verifiers();
   auto const report = test::examine(all, test::quick_plan());
   CHECK(report.faults == std::vector<std::string>{});
   CHECK(report.readings > 500);
 }
 
 TEST_CASE("hostile text, long: judgements in JSON", "[.hostile_long]") {
-  auto const all = verifiers();
+  auto const all = judgement_verifiers();
   auto const report = test::examine(all, test::full_plan());
   CHECK(report.faults == std::vector<std::string>{});
   WARN(test::summary(report));

@@ -41,7 +41,7 @@ auto of_length(std::size_t factor, Measure measure) {
   };
 }
 
-std::vector<verifier> verifiers() {
+std::vector<verifier> measure_verifiers() {
   return {
       {"BLEU", of_share([](std::string_view text) { return sentence_bleu(text, sentence) / 100; }), {{"alone"}}, 1, 4},
       {"ROUGE-1", of_share([](std::string_view text) { return rouge_n(text, sentence, 1).f1; })},
@@ -89,14 +89,14 @@ std::vector<verifier> verifiers() {
 }  // namespace
 
 TEST_CASE("hostile text: measures", "[hostile]") {
-  auto const all = verifiers();
+  auto const all = measure_verifiers();
   auto const report = test::examine(all, test::quick_plan());
   CHECK(report.faults == std::vector<std::string>{});
   CHECK(report.readings > 1000);
 }
 
 TEST_CASE("hostile text, long: measures", "[.hostile_long]") {
-  auto all = verifiers();
+  auto all = measure_verifiers();
   // Minutes, and 100 bytes of memory for each byte.
   std::erase_if(all, [](verifier const& each) { return each.name == "common substring with itself"; });
   auto const report = test::examine(all, test::full_plan());

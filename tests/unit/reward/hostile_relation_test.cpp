@@ -62,7 +62,7 @@ auto of_facts(Reward reward, rlvr::text::extraction_example const& example) {
   };
 }
 
-std::vector<verifier> verifiers() {
+std::vector<verifier> relation_verifiers() {
   r1_re talkative;
   talkative.policy = rlvr::text::talkative_response;
   r1_re answer_only;
@@ -102,14 +102,14 @@ std::vector<verifier> verifiers() {
 }  // namespace
 
 TEST_CASE("hostile text: rewards of relation extraction", "[hostile]") {
-  auto const all = verifiers();
+  auto const all = relation_verifiers();
   auto const report = test::examine(all, test::quick_plan());
   CHECK(report.faults == std::vector<std::string>{});
   CHECK(report.readings > 1000);
 }
 
 TEST_CASE("hostile text, long: rewards of relation extraction", "[.hostile_long]") {
-  auto const all = verifiers();
+  auto const all = relation_verifiers();
   auto const report = test::examine(all, test::full_plan());
   CHECK(report.faults == std::vector<std::string>{});
   WARN(test::summary(report));

@@ -3,6 +3,7 @@
 // style.
 #include <rlvr/text/json_repair.hpp>
 
+#include "draws.hpp"
 #include <chrono>
 #include <random>
 #include <string>
@@ -14,9 +15,8 @@ using namespace rlvr::text;
 
 namespace {
 
-using generator = std::mt19937;
-
-std::size_t below(generator& random, std::size_t limit) { return random() % limit; }
+using test::below;
+using test::generator;
 
 /// A value in one fixed form; documents here are shallow.
 std::string dump(json_node node) {

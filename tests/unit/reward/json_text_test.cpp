@@ -2,6 +2,7 @@
 // JSON of model text against nlohmann::json, on generated documents, damaged ones and prefixes.
 #include <rlvr/text/json_reader.hpp>
 
+#include "draws.hpp"
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
@@ -13,9 +14,8 @@ using nlohmann::json;
 
 namespace {
 
-using generator = std::mt19937;
-
-std::size_t below(generator& random, std::size_t limit) { return random() % limit; }
+using test::below;
+using test::generator;
 
 std::string random_text(generator& random) {
   static std::vector<std::string> const pieces{"a",

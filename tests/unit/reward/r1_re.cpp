@@ -21,7 +21,7 @@ relation_sample sample_of(std::string_view completion, std::string_view gold = "
 }
 
 constexpr char const* right = "<think>because</think><answer>Cause-Effect(e1,e2)</answer>";
-constexpr char const* swapped = "<think>because</think><answer>Cause-Effect(e2,e1)</answer>";
+constexpr char const* swapped_response = "<think>because</think><answer>Cause-Effect(e2,e1)</answer>";
 constexpr char const* wrong = "<think>because</think><answer>Other</answer>";
 constexpr char const* unknown = "<think>because</think><answer>Cause</answer>";
 constexpr char const* unclosed = "<think>because<answer>Cause-Effect(e1,e2)</answer>";
@@ -31,22 +31,22 @@ constexpr char const* unclosed = "<think>because<answer>Cause-Effect(e1,e2)</ans
 TEST_CASE("the truth table of R1-RE: 3, -0.5, -3") {
   r1_re const reward;
   CHECK(reward(sample_of(right)).value == 3);
-  CHECK(reward(sample_of(swapped)).value == -0.5);
+  CHECK(reward(sample_of(swapped_response)).value == -0.5);
   CHECK(reward(sample_of(wrong)).value == -0.5);
   CHECK(reward(sample_of(unknown)).value == -3);
   CHECK(reward(sample_of(unclosed)).value == -3);
 
   CHECK(reward(sample_of(right)).passed);
-  CHECK_FALSE(reward(sample_of(swapped)).passed);
+  CHECK_FALSE(reward(sample_of(swapped_response)).passed);
   CHECK(reward(sample_of(right)).parts == std::vector<outcome_part>{{"format", 1}, {"metric", 2}});
   CHECK(reward(sample_of(wrong)).parts == std::vector<outcome_part>{{"format", 1}, {"metric", -1.5}});
   CHECK(reward(sample_of(unclosed)).parts == std::vector<outcome_part>{{"format", -3}});
   CHECK(reward(sample_of(unclosed)).diagnosis == "tag </think> is missing");
-  CHECK(reward(sample_of(swapped)).diagnosis == "Cause-Effect(e2,e1) instead of Cause-Effect(e1,e2)");
+  CHECK(reward(sample_of(swapped_response)).diagnosis == "Cause-Effect(e2,e1) instead of Cause-Effect(e1,e2)");
 
   r1_re const robust = r1_re_robustness();
   CHECK(robust(sample_of(right)).value == 3);
-  CHECK(robust(sample_of(swapped)).value == -1);
+  CHECK(robust(sample_of(swapped_response)).value == -1);
   CHECK(robust(sample_of(unclosed)).value == -3);
 
   r1_re lenient;
@@ -57,7 +57,7 @@ TEST_CASE("the truth table of R1-RE: 3, -0.5, -3") {
 
   r1_re undirected;
   undirected.directed = false;
-  CHECK(undirected(sample_of(swapped)).value == 3);
+  CHECK(undirected(sample_of(swapped_response)).value == 3);
   CHECK(undirected(sample_of(wrong)).value == -0.5);
 }
 
@@ -77,7 +77,8 @@ TEST_CASE("swapping the arguments of any directed label turns 3 into -0.5") {
 
 TEST_CASE("the published group of rewards has the published moments") {
   std::vector<outcome> group;
-  for (char const* completion : {right, swapped, wrong, unclosed}) group.push_back(r1_re{}(sample_of(completion)));
+  for (char const* completion : {right, swapped_response, wrong, unclosed})
+    group.push_back(r1_re{}(sample_of(completion)));
   outcome_summary const summary = summarise(group);
   CHECK(summary.mean == -0.25);
   CHECK(summary.deviation == Approx(2.136001).margin(5e-7));
@@ -91,7 +92,7 @@ TEST_CASE("the published group of rewards has the published moments") {
 
 TEST_CASE("r1_re equals the stages it is made of") {
   auto const staged = stages(relation_format_reward{}, relation_match_reward{});
-  for (char const* completion : {right, swapped, wrong, unknown, unclosed, ""}) {
+  for (char const* completion : {right, swapped_response, wrong, unknown, unclosed, ""}) {
     CAPTURE(completion);
     outcome const expected = r1_re{}(sample_of(completion));
     CHECK(staged(sample_of(completion)) == expected);
@@ -107,7 +108,7 @@ TEST_CASE("the single rewards stand alone") {
   CHECK(relation_format_reward{.label_required = false}(sample_of(unknown)).passed);
   CHECK(relation_match_reward{}(sample_of(right)).value == 2);
   CHECK(relation_match_reward{}(sample_of(unclosed)).value == -1.5);
-  CHECK(undirected_relation_match()(sample_of(swapped)).value == 2);
+  CHECK(undirected_relation_match()(sample_of(swapped_response)).value == 2);
 }
 
 TEST_CASE("a sample that cannot be judged is an error, not a number") {
