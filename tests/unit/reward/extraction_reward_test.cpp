@@ -4,6 +4,7 @@
 #include <rlvr/reward/fact_matcher.hpp>
 #include <rlvr/reward/triples.hpp>
 
+#include "documents.hpp"
 #include <chrono>
 #include <string>
 #include <support/catch.hpp>
@@ -12,33 +13,13 @@
 
 using namespace rlvr;
 using namespace rlvr::reward;
+using test::counts;
+using test::document;
 using text::extraction_example;
 
 namespace {
 
 std::string respond(std::string const& answer) { return "<think>x</think><answer>" + answer + "</answer>"; }
-
-measures::set_score counts(std::size_t matched, std::size_t predicted, std::size_t gold) {
-  return {.matched = matched, .predicted = predicted, .gold = gold};
-}
-
-// A document with aliases: Ada Lovelace, London, "the Engine", and two people called Byron.
-extraction_example document() {
-  extraction_example example;
-  example.id = "d";
-  example.entities = {
-      {.id = "0", .types = {"PER"}, .names = {"Ada Lovelace", "Ada", "Countess of Lovelace"}},
-      {.id = "1", .types = {"LOC"}, .names = {"London"}},
-      {.id = "2", .types = {"PER"}, .names = {"Lord Byron", "Byron"}},
-      {.id = "3", .types = {"PER"}, .names = {"Anne Isabella Byron", "Byron"}},
-      {.id = "4", .types = {}, .names = {"Analytical Engine"}},
-  };
-  example.facts = {{.subject = 0, .relation = "born in", .object = 1, .evidence = {}},
-                   {.subject = 0, .relation = "father", .object = 2, .evidence = {}},
-                   {.subject = 0, .relation = "mother", .object = 3, .evidence = {}},
-                   {.subject = 2, .relation = "spouse", .object = 3, .evidence = {}}};
-  return example;
-}
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 #include <rlvr/reward/owned_samples.hpp>
 #include <rlvr/reward/score_pool.hpp>
 
+#include "gate.hpp"
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -17,26 +18,10 @@
 
 using namespace rlvr::reward;
 using namespace std::chrono_literals;
+using test::gate;
+using test::release;
 
 namespace {
-
-// Something that never returns, until the test lets it.
-class gate {
- public:
-  void wait() const {
-    while (!open_->load()) std::this_thread::sleep_for(1ms);
-  }
-  void open() const { open_->store(true); }
-
- private:
-  std::shared_ptr<std::atomic<bool>> open_ = std::make_shared<std::atomic<bool>>(false);
-};
-
-// Lets the calls go that a test has left behind, and waits for their threads.
-void release(gate const& closed, score_pool const& pool) {
-  closed.open();
-  while (pool.abandoned() != 0) std::this_thread::sleep_for(1ms);
-}
 
 struct viewing {
   std::string_view text;

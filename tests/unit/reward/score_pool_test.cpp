@@ -2,6 +2,7 @@
 #include <rlvr/reward/process.hpp>
 #include <rlvr/reward/score_pool.hpp>
 
+#include "gate.hpp"
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -21,29 +22,13 @@
 using namespace rlvr::reward;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
+using test::gate;
+using test::release;
 
 namespace {
 
 // Generous where nothing should hang: a machine under load stops threads for long.
 constexpr auto ample = 60s;
-
-// Something that never returns, until the test lets it.
-class gate {
- public:
-  void wait() const {
-    while (!open_->load()) std::this_thread::sleep_for(1ms);
-  }
-  void open() const { open_->store(true); }
-
- private:
-  std::shared_ptr<std::atomic<bool>> open_ = std::make_shared<std::atomic<bool>>(false);
-};
-
-// Lets the calls go that a test has left behind, and waits for their threads.
-void release(gate const& closed, score_pool const& pool) {
-  closed.open();
-  while (pool.abandoned() != 0) std::this_thread::sleep_for(1ms);
-}
 
 // One type for most rewards here: the pool is compiled once for them.
 using any_reward = std::function<outcome(int, call_context const&)>;

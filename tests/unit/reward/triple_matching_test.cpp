@@ -3,6 +3,7 @@
 #include <rlvr/reward/measures/assignment.hpp>
 #include <rlvr/reward/triples.hpp>
 
+#include "documents.hpp"
 #include <algorithm>
 #include <numeric>
 #include <random>
@@ -13,6 +14,8 @@
 
 using namespace rlvr;
 using namespace rlvr::reward;
+using test::counts;
+using test::document;
 using text::extraction_example;
 
 namespace {
@@ -23,28 +26,6 @@ fact_scores compare(extraction_example const& gold, std::string const& answer, f
   auto const facts = parse_facts(answer, form, "CID");
   REQUIRE(facts);
   return fact_matcher(gold, matching, guide, ids_are_names).score(*facts);
-}
-
-measures::set_score counts(std::size_t matched, std::size_t predicted, std::size_t gold) {
-  return {.matched = matched, .predicted = predicted, .gold = gold};
-}
-
-// A document with aliases: Ada Lovelace, London, "the Engine", and two people called Byron.
-extraction_example document() {
-  extraction_example example;
-  example.id = "d";
-  example.entities = {
-      {.id = "0", .types = {"PER"}, .names = {"Ada Lovelace", "Ada", "Countess of Lovelace"}},
-      {.id = "1", .types = {"LOC"}, .names = {"London"}},
-      {.id = "2", .types = {"PER"}, .names = {"Lord Byron", "Byron"}},
-      {.id = "3", .types = {"PER"}, .names = {"Anne Isabella Byron", "Byron"}},
-      {.id = "4", .types = {}, .names = {"Analytical Engine"}},
-  };
-  example.facts = {{.subject = 0, .relation = "born in", .object = 1, .evidence = {}},
-                   {.subject = 0, .relation = "father", .object = 2, .evidence = {}},
-                   {.subject = 0, .relation = "mother", .object = 3, .evidence = {}},
-                   {.subject = 2, .relation = "spouse", .object = 3, .evidence = {}}};
-  return example;
 }
 
 // The greatest total weight by trying every order of the longer side.
