@@ -11,6 +11,7 @@
 #include <rlvr/reward/r1_re.hpp>
 #include <rlvr/reward/relation.hpp>
 #include <rlvr/reward/triples.hpp>
+#include <rlvr/text/excerpt.hpp>
 #include <rlvr/text/guideline_semeval2010.hpp>
 
 #include "guideline_json.hpp"
@@ -54,7 +55,7 @@ void require_guideline(char const* function, guideline_pointer const& guide) {
   if (words == nullptr) throw rlvr::argument_error("the gold answer is a list of triples, expected a label");
   auto const label = text::parse_label(guide, *words);
   if (!label) {
-    throw rlvr::argument_error("gold label " + reward::detail::excerpt(*words) + " is no label of guideline '" +
+    throw rlvr::argument_error("gold label " + rlvr::text::excerpt(*words) + " is no label of guideline '" +
                                guide.title + "'");
   }
   return *label;
@@ -96,8 +97,8 @@ owned_policy::owned_policy(text::response_policy switches, std::array<std::strin
     if (tags_[i].empty()) throw rlvr::argument_error("policy: a tag is empty, expected at least one byte");
     for (std::size_t j = 0; j < tags_.size(); ++j) {
       if (i == j || tags_[j].find(tags_[i]) == std::string::npos) continue;
-      throw rlvr::argument_error("policy: tag " + reward::detail::excerpt(tags_[i]) + " occurs in tag " +
-                                 reward::detail::excerpt(tags_[j]) + ", expected tags that can be told apart");
+      throw rlvr::argument_error("policy: tag " + rlvr::text::excerpt(tags_[i]) + " occurs in tag " +
+                                 rlvr::text::excerpt(tags_[j]) + ", expected tags that can be told apart");
     }
   }
 }
@@ -186,7 +187,7 @@ any_reward make_triples(guideline_pointer guide, policy_pointer policy, triples_
       std::string_view const lines = std::get<std::string_view>(each.gold);
       parsed = reward::parse_triples(lines);
       if (!parsed) {
-        throw rlvr::argument_error("gold answer " + reward::detail::excerpt(lines) +
+        throw rlvr::argument_error("gold answer " + rlvr::text::excerpt(lines) +
                                    ", expected lines of the form subject | relation | object");
       }
       gold = &*parsed;

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // libFuzzer target: the readers of judges' and policies' text against naive references.
 //
-//   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -I include tests/fuzz/verdict_fuzz.cpp -o
-//   verdict_fuzz
-//   ./verdict_fuzz -max_len=1024 -max_total_time=60
+//   tests/fuzz/run --seconds 60 verdict
 //
 // The input's first byte is the window, the rest is the text.
 #include <rlvr/reward/fence.hpp>

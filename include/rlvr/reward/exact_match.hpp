@@ -15,7 +15,7 @@
 #include <rlvr/reward/answer_sample.hpp>
 #include <rlvr/reward/measures/normalise.hpp>
 #include <rlvr/reward/outcome.hpp>
-#include <rlvr/reward/relation.hpp>
+#include <rlvr/text/excerpt.hpp>
 #include <rlvr/text/tags.hpp>
 
 #include <array>
@@ -105,7 +105,7 @@ struct exact_match_reward {
     } else if (!answer) {  // lenient: a block that shows nothing
       result.diagnosis = "the answer block shows nothing";
     } else if (!correct) {
-      result.diagnosis = detail::excerpt(*answer) + " instead of " + detail::excerpt(sample.gold);
+      result.diagnosis = text::excerpt(*answer) + " instead of " + text::excerpt(sample.gold);
     }
     result.parts = {{"match", match}, {"format", format}};
     return result;
@@ -119,7 +119,7 @@ struct exact_match_reward {
       if (!options.empty()) {
         auto const gold = read_choice(sample.gold, options.size(), options, steps);
         if (!gold) {
-          throw argument_error("exact_match: gold answer " + detail::excerpt(sample.gold) + " is none of the " +
+          throw argument_error("exact_match: gold answer " + text::excerpt(sample.gold) + " is none of the " +
                                std::to_string(options.size()) + " options, expected a letter or the text of one");
         }
         return answer && read_choice(*answer, options.size(), options, steps) == gold;
@@ -127,7 +127,7 @@ struct exact_match_reward {
     }
     std::string const gold = measures::normalise_answer(sample.gold, steps);
     if (gold.empty()) {
-      throw argument_error("exact_match: nothing is left of the gold answer " + detail::excerpt(sample.gold) +
+      throw argument_error("exact_match: nothing is left of the gold answer " + text::excerpt(sample.gold) +
                            " after normalisation; switch off the step that removes it");
     }
     return answer && measures::normalise_answer(*answer, steps) == gold;

@@ -27,7 +27,7 @@
 #include <rlvr/reward/measures/verbatim_share.hpp>
 #include <rlvr/reward/measures/words.hpp>
 #include <rlvr/reward/outcome.hpp>
-#include <rlvr/reward/relation.hpp>
+#include <rlvr/text/excerpt.hpp>
 #include <rlvr/text/json_reader.hpp>
 #include <rlvr/text/tags.hpp>
 #include <rlvr/text/visible.hpp>
@@ -247,13 +247,13 @@ struct grounded_reward {
     std::sort(ids.begin(), ids.end());
     for (std::size_t i = 1; i < ids.size(); ++i) {
       if (ids[i - 1].first != ids[i].first) continue;
-      throw argument_error("a gold ranking names " + detail::excerpt(ids[i].first) + " twice; it needs each once");
+      throw argument_error("a gold ranking names " + text::excerpt(ids[i].first) + " twice; it needs each once");
     }
     std::vector<bool> seen(gold.size());
     for (judged_answer const& each : judgement.answers) {
       auto const place = std::lower_bound(ids.begin(), ids.end(), std::pair{std::string_view(each.id), std::size_t{0}});
-      if (place == ids.end() || place->first != each.id) return detail::excerpt(each.id) + " is no candidate";
-      if (seen[place->second]) return detail::excerpt(each.id) + " is judged twice";
+      if (place == ids.end() || place->first != each.id) return text::excerpt(each.id) + " is no candidate";
+      if (seen[place->second]) return text::excerpt(each.id) + " is judged twice";
       seen[place->second] = true;
       support[place->second] = each.support();
     }

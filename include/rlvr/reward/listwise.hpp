@@ -30,7 +30,7 @@
 #include <rlvr/reward/concept.hpp>
 #include <rlvr/reward/measures/ranking.hpp>
 #include <rlvr/reward/outcome.hpp>
-#include <rlvr/reward/relation.hpp>
+#include <rlvr/text/excerpt.hpp>
 #include <rlvr/text/json_reader.hpp>
 #include <rlvr/text/tags.hpp>
 #include <rlvr/text/utf8.hpp>
@@ -173,11 +173,11 @@ class name_index {
 inline void check_gold(std::span<candidate_score const> gold, name_index const& names) {
   if (gold.empty()) throw argument_error("a gold ranking names no candidate; it needs at least one");
   if (auto const twice = names.repeated()) {
-    throw argument_error("a gold ranking names " + excerpt(*twice) + " twice; it needs each candidate once");
+    throw argument_error("a gold ranking names " + text::excerpt(*twice) + " twice; it needs each candidate once");
   }
   for (candidate_score const& each : gold) {
     if (std::isfinite(each.score)) continue;
-    throw argument_error("the gold score of " + excerpt(each.name) + " is not a finite number");
+    throw argument_error("the gold score of " + text::excerpt(each.name) + " is not a finite number");
   }
 }
 
@@ -292,7 +292,7 @@ struct listwise_reward {
     if (top == 0) throw argument_error("`top` of a listwise reward is 0; it must be at least 1");
     for (candidate_score const& each : gold) {
       if (each.score >= lowest && each.score <= highest) continue;
-      throw argument_error("the gold score of " + detail::excerpt(each.name) + " is " + std::to_string(each.score) +
+      throw argument_error("the gold score of " + text::excerpt(each.name) + " is " + std::to_string(each.score) +
                            "; the scale is " + std::to_string(lowest) + " to " + std::to_string(highest));
     }
   }

@@ -23,7 +23,7 @@
 #include <rlvr/reward/measures/exact_number.hpp>
 #include <rlvr/reward/measures/plain_latex.hpp>
 #include <rlvr/reward/outcome.hpp>
-#include <rlvr/reward/relation.hpp>
+#include <rlvr/text/excerpt.hpp>
 #include <rlvr/text/tags.hpp>
 
 #include <algorithm>
@@ -289,7 +289,7 @@ struct numeric_answer_reward {
     if (!answer) return outcome::of(wrong, false, reward_class::bad_format, "the response marks no final answer");
     if (equivalent_answers(*answer, sample.gold, policy)) return outcome::of(right, true, reward_class::correct);
     return outcome::of(wrong, false, reward_class::wrong_label,
-                       detail::excerpt(*answer) + " instead of " + detail::excerpt(sample.gold));
+                       text::excerpt(*answer) + " instead of " + text::excerpt(sample.gold));
   }
 };
 static_assert(sample_reward<numeric_answer_reward, answer_sample>);

@@ -16,6 +16,7 @@
 #include <rlvr/core/error.hpp>
 #include <rlvr/reward/outcome.hpp>
 #include <rlvr/reward/relation.hpp>
+#include <rlvr/text/excerpt.hpp>
 #include <rlvr/text/guideline.hpp>
 #include <rlvr/text/tags.hpp>
 
@@ -81,7 +82,7 @@ struct relation_classification {
                                                       r1_re const& reward = {}) {
   auto const label = text::parse_label(guide, gold);
   if (!label) {
-    throw argument_error("gold label " + detail::excerpt(gold) + " is no label of guideline '" + guide.title + "'");
+    throw argument_error("gold label " + text::excerpt(gold) + " is no label of guideline '" + guide.title + "'");
   }
   relation_verdict verdict = judge_relation(guide, *label, completion, prefill, reward.policy, reward.directed);
   relation_classification result{.format_ok = verdict.format_ok,

@@ -10,6 +10,7 @@
 #include <rlvr/core/config.hpp>
 #include <rlvr/reward/concept.hpp>
 #include <rlvr/reward/outcome.hpp>
+#include <rlvr/text/excerpt.hpp>
 #include <rlvr/text/guideline.hpp>
 #include <rlvr/text/tags.hpp>
 
@@ -32,30 +33,13 @@ struct relation_verdict {
 
 namespace detail {
 
-/// The begin of some model text, safe to print and to put into a file: ASCII, other bytes as \xNN.
-[[nodiscard]] inline std::string excerpt(std::string_view text) {
-  constexpr std::size_t limit = 60;
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string line{"'"};
-  for (char const byte : text.substr(0, limit)) {
-    auto const value = static_cast<unsigned char>(byte);
-    if (value >= 0x20 && value < 0x7F) {
-      line += byte;
-    } else {
-      ((line += "\\x") += digits[value >> 4]) += digits[value & 15u];
-    }
-  }
-  line += text.size() > limit ? "...'" : "'";
-  return line;
-}
-
 /// The verdict on the text of an answer block.
 [[nodiscard]] inline relation_verdict judge_answer(text::guideline const& guide, text::relation_label gold,
                                                    std::string_view answer_text, bool directed) {
   auto const answer = text::parse_label(guide, answer_text);
   if (!answer) {
     return {true, std::nullopt, reward_class::invalid_label,
-            detail::excerpt(text::trim(answer_text)) + " is no label of the guideline"};
+            text::excerpt(text::trim(answer_text)) + " is no label of the guideline"};
   }
   bool const same_relation = answer->relation == gold.relation;
   if (*answer == gold || (same_relation && !directed)) return {true, answer, reward_class::correct, {}};

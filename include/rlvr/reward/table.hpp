@@ -42,7 +42,7 @@
 #include <rlvr/reward/measures/list_match.hpp>
 #include <rlvr/reward/measures/rouge.hpp>
 #include <rlvr/reward/outcome.hpp>
-#include <rlvr/reward/relation.hpp>
+#include <rlvr/text/excerpt.hpp>
 #include <rlvr/text/json_reader.hpp>
 #include <rlvr/text/json_repair.hpp>
 #include <rlvr/text/tags.hpp>
@@ -235,7 +235,7 @@ struct table_reward {
     }
     std::string_view const gold = sample.gold.front();
     if (sample.task == table_task::verification && gold != "entailed" && gold != "refuted") {
-      throw argument_error("table: the gold verdict is " + detail::excerpt(gold) + ", expected entailed or refuted");
+      throw argument_error("table: the gold verdict is " + text::excerpt(gold) + ", expected entailed or refuted");
     }
   }
 
