@@ -2,6 +2,7 @@
 // The products of a linear layer, as GF/s, as a fraction of the FMA peak and as a ratio to Eigen's product, each
 // measured in the same rounds.  Usage: benchmark_matmul [rounds]
 #include <rlvr/backend/cpu/matmul.hpp>
+#include <rlvr/backend/cpu/matmul_eigen.hpp>
 #include <rlvr/core/tensor.hpp>
 #include <rlvr/ops/execute.hpp>
 
@@ -13,20 +14,20 @@ namespace {
 
 using rlvr::execute;
 
-using rlvr::cpu::lanes;
+using rlvr::cpu::wide_lanes;
 
 // Twelve independent chains of fused multiply-adds on registers: what the arithmetic units can do at most.
 double fma_chains(std::size_t repeats) {
-  lanes sums[12];
-  for (std::size_t i = 0; i < 12; ++i) sums[i] = lanes{} + static_cast<float>(i);
-  lanes x = lanes{} + 0.999999f;
-  lanes y = lanes{} + 1e-7f;
+  wide_lanes sums[12];
+  for (std::size_t i = 0; i < 12; ++i) sums[i] = wide_lanes{} + static_cast<float>(i);
+  wide_lanes x = wide_lanes{} + 0.999999f;
+  wide_lanes y = wide_lanes{} + 1e-7f;
   asm volatile("" : "+m"(x), "+m"(y));
   for (std::size_t n = 0; n < repeats; ++n)
 #pragma GCC unroll 12
     for (std::size_t i = 0; i < 12; ++i) sums[i] = sums[i] * x + y;
-  lanes total{};
-  for (lanes const& sum : sums) total += sum;
+  wide_lanes total{};
+  for (wide_lanes const& sum : sums) total += sum;
   return static_cast<double>(total[0]);
 }
 
@@ -42,7 +43,7 @@ int main(int argc, char** argv) {
   rlvr::cpu::context context;
   std::size_t const threads = context.threads();
   constexpr std::size_t repeats = 4000000;
-  double const peak_operations = static_cast<double>(threads * repeats * 12 * rlvr::cpu::lane_count * 2);
+  double const peak_operations = static_cast<double>(threads * repeats * 12 * rlvr::cpu::packed_sizes::lane_count * 2);
   shape const shapes[] = {{"decode 1", 1, 576, 1536},     {"decode 16", 16, 576, 1536},
                           {"layer 256", 256, 576, 1536},  {"layer 1024", 1024, 576, 1536},
                           {"down 1024", 1024, 1536, 576}, {"head 128", 128, 576, 49152}};
@@ -65,10 +66,10 @@ int main(int argc, char** argv) {
     auto const by_eigen = [&] {
       std::size_t const edge = rlvr::cpu::detail::tile_edge(s.outputs, 2 * threads, 8);
       context.parallel_pieces(s.outputs, edge, [&](std::size_t first, std::size_t count, std::size_t) {
-        auto out = rlvr::cpu::detail::as_eigen(eigen.view().middle_columns(first, count));
+        auto out = rlvr::cpu::portable::as_eigen(eigen.view().middle_columns(first, count));
         rlvr::matrix_view<float const> const rows = w.view().middle_rows(first, count);
         rlvr::matrix_view<float const> const in = x.view();
-        out.noalias() = rlvr::cpu::detail::as_eigen(in) * rlvr::cpu::detail::as_eigen(rows).transpose();
+        out.noalias() = rlvr::cpu::portable::as_eigen(in) * rlvr::cpu::portable::as_eigen(rows).transpose();
       });
     };
     auto const seconds = benchmarks::interleaved(

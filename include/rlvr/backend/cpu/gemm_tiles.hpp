@@ -19,7 +19,7 @@
 #include <cstddef>
 #include <cstring>
 
-#if defined(__FMA__) && defined(__AVX__)
+#if defined(__AVX__)
 #  include <immintrin.h>
 #endif
 
@@ -40,6 +40,14 @@ namespace detail {
   sum = _mm256_fmadd_ps(a, b, sum);  // written out: contraction of a * b + c depends on compiler flags
 #else
   sum += a * b;
+#endif
+}
+
+[[gnu::always_inline]] inline void broadcast(lanes& to, float const& value) {
+#if defined(__AVX__)
+  to = _mm256_broadcast_ss(&value);
+#else
+  to = lanes{value, value, value, value, value, value, value, value};
 #endif
 }
 
@@ -157,7 +165,8 @@ inline void broadcast_tile(float const* a, std::size_t a_row, std::size_t a_colu
     for (std::size_t v = 0; v < Vectors; ++v) load(y[v], b + k * b_stride + v * lane_count);
 #pragma GCC unroll 16
     for (std::size_t i = 0; i < Rows; ++i) {
-      lanes const x = lanes{} + a[i * a_row + k * a_column];
+      lanes x;
+      broadcast(x, a[i * a_row + k * a_column]);
 #pragma GCC unroll 16
       for (std::size_t v = 0; v < Vectors; ++v) multiply_add(sums[i][v], x, y[v]);
     }
