@@ -94,17 +94,17 @@ TEST_CASE("listwise: terms by hand") {
 }
 
 TEST_CASE("listwise: every item of the released format reward") {
-  std::string const json = R"({"scores":{"a":5,"b":3,"c":1},"best-to-worst":["a","b","c"]})";
-  CHECK(format_of("<think>" + std::string(51, 'x') + "</think>" + json) == Approx(1.0));
-  CHECK(format_of("<think>" + std::string(50, 'x') + "</think>" + json) == Approx(0.95));  // "exceeds 50"
+  std::string const answer_text = R"({"scores":{"a":5,"b":3,"c":1},"best-to-worst":["a","b","c"]})";
+  CHECK(format_of("<think>" + std::string(51, 'x') + "</think>" + answer_text) == Approx(1.0));
+  CHECK(format_of("<think>" + std::string(50, 'x') + "</think>" + answer_text) == Approx(0.95));  // "exceeds 50"
   std::string umlauts;
   for (int i = 0; i < 50; ++i) umlauts += "\xC3\xA4";
-  CHECK(format_of("<think>" + umlauts + "</think>" + json) == Approx(0.95));  // characters, not bytes
-  CHECK(format_of("<think>" + std::string(60, ' ') + "</think>" + json) == Approx(0.95));
-  CHECK(format_of(json) == Approx(0.80));
-  CHECK(format_of("</think>" + json) == Approx(0.85));
-  CHECK(format_of("</think><think>" + json) == Approx(0.80));               // 0.05; and the JSON had to be cut out
-  CHECK(format_of("x</think>```json\n" + json + "\n```") == Approx(0.80));  // cut out: 0.15
+  CHECK(format_of("<think>" + umlauts + "</think>" + answer_text) == Approx(0.95));  // characters, not bytes
+  CHECK(format_of("<think>" + std::string(60, ' ') + "</think>" + answer_text) == Approx(0.95));
+  CHECK(format_of(answer_text) == Approx(0.80));
+  CHECK(format_of("</think>" + answer_text) == Approx(0.85));
+  CHECK(format_of("</think><think>" + answer_text) == Approx(0.80));  // 0.05; and the JSON had to be cut out
+  CHECK(format_of("x</think>```json\n" + answer_text + "\n```") == Approx(0.80));  // cut out: 0.15
   CHECK(format_of(R"({"scores":{"a":5,"b":3,"c":1},"best-to-worse":["a","b","c"]})") == Approx(0.80));
   CHECK(format_of(R"({"scores":{"a":5,"b":3,"c":1}})") == Approx(0.50));
   CHECK(format_of(R"({"best-to-worst":["a","b","c"]})") == Approx(0.30));
@@ -113,7 +113,7 @@ TEST_CASE("listwise: every item of the released format reward") {
   CHECK(format_of("{}") == Approx(0.20));
   CHECK(format_of("") == 0);
   // A prefill that opens the reasoning counts.
-  std::string const rest = "x</think>" + json;
+  std::string const rest = "x</think>" + answer_text;
   listwise_sample const prefilled{.completion = rest, .prefill = "<think>", .gold = abc};
   CHECK(part(listwise_reward{}(prefilled), "format") == Approx(0.95));
 }

@@ -51,12 +51,14 @@ inline void pack_pairs(float const* b, std::size_t b_stride, std::size_t depth, 
     }
 }
 
-// Masked forms: GCC 12 warns that the plain ones read something uninitialised (its bug 105593).
+// Written so because GCC 12 warns that the plain intrinsics read something uninitialised (its bug 105593).
 
 /// Eight lanes, and once more.
 [[gnu::always_inline]] inline __m512 twice(__m256 x) { return _mm512_maskz_broadcast_f32x8(0xFFFF, x); }
-/// The upper eight lanes.
-[[gnu::always_inline]] inline __m256 upper(__m512 x) { return _mm512_maskz_extractf32x8_ps(0xFF, x, 1); }
+[[gnu::always_inline]] inline __m256 lower(__m512 x) { return __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7); }
+[[gnu::always_inline]] inline __m256 upper(__m512 x) {
+  return __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+}
 
 /// 6 x 8 outputs of C.
 inline void pair_tile(float const* a, std::size_t a_stride, float const* packed, std::size_t depth, float* c,
@@ -94,8 +96,7 @@ inline void pair_tile(float const* a, std::size_t a_stride, float const* packed,
     for (std::size_t p = 0; p < pairs; p += 2) {
       float* const out = c + i * c_stride + 2 * p;
       half_lanes value;
-      fold4(value, _mm512_castps512_ps256(sums[i][p]), upper(sums[i][p]), _mm512_castps512_ps256(sums[i][p + 1]),
-            upper(sums[i][p + 1]));
+      fold4(value, lower(sums[i][p]), upper(sums[i][p]), lower(sums[i][p + 1]), upper(sums[i][p + 1]));
       if (accumulate) {
         half_lanes before;
         std::memcpy(&before, out, sizeof before);
