@@ -77,7 +77,7 @@ struct lonely {
 
 }  // namespace
 
-TEST_CASE("sums and stages chosen at run time are those of compile time") {
+TEST_CASE("sums and stages chosen at run time are those of compile time", "[threads]") {
   speaker const a{0, "a"};
   speaker const b{1, ""};
   speaker const c{2, "c"};
@@ -106,7 +106,7 @@ TEST_CASE("sums and stages chosen at run time are those of compile time") {
   CHECK(passed > 50);
 }
 
-TEST_CASE("a held reward keeps its name, may be renamed, and is shared by copies") {
+TEST_CASE("a held reward keeps its name, may be renamed, and is shared by copies", "[threads]") {
   any const held{speaker{0, "a"}};
   any copy = held;
   copy.name = "b";
@@ -128,7 +128,7 @@ TEST_CASE("a held reward keeps its name, may be renamed, and is shared by copies
   CHECK(stages(std::vector<any>{asks})(sample, context).value == 7);
 }
 
-TEST_CASE("a reward that denies thread safety is called by one thread at a time") {
+TEST_CASE("a reward that denies thread safety is called by one thread at a time", "[threads]") {
   std::atomic<int> running{0};
   any const alone = lonely{&running};
   any const free{speaker{0, "a"}};
@@ -144,7 +144,7 @@ TEST_CASE("a reward that denies thread safety is called by one thread at a time"
   }
 }
 
-TEST_CASE("empty lists and weights that are no numbers are refused") {
+TEST_CASE("empty lists and weights that are no numbers are refused", "[threads]") {
   CHECK_THROWS_AS(sum(std::vector<term<any>>{}), rlvr::argument_error);
   CHECK_THROWS_AS(stages(std::vector<any>{}), rlvr::argument_error);
   any const held{speaker{0, "a"}};

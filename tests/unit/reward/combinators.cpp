@@ -44,7 +44,7 @@ struct watching {
 
 }  // namespace
 
-TEST_CASE("whatever a reward returns becomes an outcome") {
+TEST_CASE("whatever a reward returns becomes an outcome", "[threads]") {
   CHECK(evaluate(constant(2.5), 0).value == 2.5);
   CHECK(evaluate(constant(2.5), 0).passed);
   CHECK(evaluate(constant(2.5), 0).kind == reward_class::scored);
@@ -66,7 +66,7 @@ TEST_CASE("whatever a reward returns becomes an outcome") {
   static_assert(!sample_reward<with_name, std::string>);
 }
 
-TEST_CASE("sum weighs its terms and names their parts") {
+TEST_CASE("sum weighs its terms and names their parts", "[threads]") {
   auto const reward = sum(term{0.9F, with_name{}}, term{0.5, constant(4), "length"}, term{2.0, constant(1)});
   outcome const result = reward(10);
   CHECK(result.value == Approx(13));
@@ -87,7 +87,7 @@ TEST_CASE("sum weighs its terms and names their parts") {
   CHECK_FALSE(mixed(0).passed);
 }
 
-TEST_CASE("errors stay errors in every combinator") {
+TEST_CASE("errors stay errors in every combinator", "[threads]") {
   auto const is_error = [](auto const& reward, char const* where) {
     outcome const result = reward(1);
     CHECK(result.status == outcome_status::error);
@@ -118,7 +118,7 @@ TEST_CASE("errors stay errors in every combinator") {
   CHECK(stages(constant(1.7e308), constant(1.7e308))(1).status == outcome_status::error);
 }
 
-TEST_CASE("what does not apply is left out of a sum and ends stages") {
+TEST_CASE("what does not apply is left out of a sum and ends stages", "[threads]") {
   CHECK(sum(term{1.0, absent}, term{1.0, constant(2)})(0).value == 2);
   CHECK(sum(term{1.0, absent}, term{1.0, constant(2)})(0).parts.size() == 1);
   CHECK(sum(term{1.0, absent}, term{1.0, absent})(0).status == outcome_status::not_applicable);
@@ -127,7 +127,7 @@ TEST_CASE("what does not apply is left out of a sum and ends stages") {
   CHECK(scale(absent, 1, 5)(0).status == outcome_status::not_applicable);
 }
 
-TEST_CASE("a stage runs only if the one before it passed") {
+TEST_CASE("a stage runs only if the one before it passed", "[threads]") {
   int calls = 0;
   auto const counted = [&calls](double value) {
     return [&calls, value](int) {
@@ -155,7 +155,7 @@ TEST_CASE("a stage runs only if the one before it passed") {
   CHECK(gated.kind == reward_class::scored);
 }
 
-TEST_CASE("clamp, scale and piecewise change the value alone") {
+TEST_CASE("clamp, scale and piecewise change the value alone", "[threads]") {
   CHECK(clamp(with_name{}, -1, 2)(5).value == 2);
   CHECK(clamp(with_name{}, -1, 2)(-5).value == -1);
   CHECK(clamp(with_name{}, -1, 2)(1).value == 1);
@@ -177,7 +177,7 @@ TEST_CASE("clamp, scale and piecewise change the value alone") {
   CHECK_THROWS_AS(piecewise(with_name{}, {{0, std::nan("")}}), rlvr::argument_error);
 }
 
-TEST_CASE("thread safety is declared by the type and handed on") {
+TEST_CASE("thread safety is declared by the type and handed on", "[threads]") {
   static_assert(is_thread_safe<with_name>);
   static_assert(!is_thread_safe<fragile>);
   static_assert(!is_thread_safe<decltype(sum(term{1.0, with_name{}}, term{1.0, fragile{}}))>);
@@ -190,7 +190,7 @@ TEST_CASE("thread safety is declared by the type and handed on") {
   for (outcome const& each : score_all(samples, watching{}, {.threads = 4})) CHECK(each.value == 1);
 }
 
-TEST_CASE("a batch scores alike on any number of threads, and one failure is one error") {
+TEST_CASE("a batch scores alike on any number of threads, and one failure is one error", "[threads]") {
   std::vector<int> samples(1000);
   for (std::size_t i = 0; i < samples.size(); ++i) samples[i] = static_cast<int>(i);
   auto const reward = sum(term{1.0, named("root", [](int sample) {
@@ -226,7 +226,7 @@ TEST_CASE("a batch scores alike on any number of threads, and one failure is one
   CHECK(score_all(std::vector<int>(4), meet, {.threads = 4}).size() == 4);
 }
 
-TEST_CASE("group rewards see their group and fail as a group") {
+TEST_CASE("group rewards see their group and fail as a group", "[threads]") {
   std::vector<int> const samples{3, 1, 2, 9, 9, 7};
   auto const best = [](std::span<int const> group, std::span<outcome> outcomes) {
     int top = group[0];

@@ -54,7 +54,7 @@ std::vector<double> group_values(Reward const& reward, std::vector<int> const& s
 
 }  // namespace
 
-TEST_CASE("product, minimum and maximum") {
+TEST_CASE("product, minimum and maximum", "[threads]") {
   outcome const six = product(worth(2, "two"), worth(3), inapplicable())(0);
   CHECK(six.value == 6);
   CHECK(six.passed);
@@ -91,7 +91,7 @@ TEST_CASE("product, minimum and maximum") {
   everywhere([](auto... each) { return maximum(each...)(0); });
 }
 
-TEST_CASE("threshold, normalised and table") {
+TEST_CASE("threshold, normalised and table", "[threads]") {
   CHECK(threshold(itself{}, 5)(5).value == 1);
   CHECK(threshold(itself{}, 5)(5).passed);
   CHECK(threshold(itself{}, 5)(4).value == 0);
@@ -117,7 +117,7 @@ TEST_CASE("threshold, normalised and table") {
   CHECK_THROWS_AS(table(worth(1), {{reward_class::correct, std::nan("")}}), rlvr::argument_error);
 }
 
-TEST_CASE("either takes what applies, fallback what has a value") {
+TEST_CASE("either takes what applies, fallback what has a value", "[threads]") {
   outcome const second = either(inapplicable(), worth(2, "two"), fails())(0);
   CHECK(second.value == 2);
   CHECK(second.diagnosis == "two");
@@ -135,7 +135,7 @@ TEST_CASE("either takes what applies, fallback what has a value") {
   CHECK(fallback(fails(), inapplicable())(0).status == outcome_status::error);
 }
 
-TEST_CASE("rewards of a group compose with rewards of a sample") {
+TEST_CASE("rewards of a group compose with rewards of a sample", "[threads]") {
   CHECK(group_values(for_group(itself{}), {3, -1, 5}) == std::vector<double>{3, -1000, 5});
   CHECK(group_values(rank_in_group(itself{}), {5, 3, 5, 9, 1}) == std::vector<double>{0.625, 0.25, 0.625, 1, 0});
   CHECK(group_values(rank_in_group(itself{}), {5, -1, 3}) == std::vector<double>{1, -1000, 0});
@@ -177,7 +177,7 @@ TEST_CASE("rewards of a group compose with rewards of a sample") {
   CHECK(one[0].status == outcome_status::error);
 }
 
-TEST_CASE("the deadline reaches every component") {
+TEST_CASE("the deadline reaches every component", "[threads]") {
   static std::int64_t clock = 0;
   call_context const context{.now = [] { return clock; }, .deadline = 100};
   auto const asks = [](int, call_context const& inside) { return inside.seconds_left() * 1e9; };

@@ -150,7 +150,7 @@ TEST_CASE("settings and gold that contradict themselves are refused") {
   CHECK_THROWS_AS(fact_matcher(example_of(many), overlapping_facts), argument_error);
 }
 
-TEST_CASE("a hundred thousand facts are scored in time", "[one_thread]") {
+TEST_CASE("a hundred thousand facts are scored in time") {
   extraction_example gold;
   std::vector<triple> triples;
   for (int i = 0; i < 100; ++i)

@@ -97,14 +97,14 @@ std::vector<verifier> answer_verifiers() {
 
 }  // namespace
 
-TEST_CASE("hostile text: rewards of answers and verdicts", "[hostile][one_thread]") {
+TEST_CASE("hostile text: rewards of answers and verdicts", "[hostile]") {
   auto const all = answer_verifiers();
   auto const report = test::examine(all, test::quick_plan());
   CHECK(report.faults == std::vector<std::string>{});
   CHECK(report.readings > 1000);
 }
 
-TEST_CASE("hostile text, long: rewards of answers and verdicts", "[.hostile_long][one_thread]") {
+TEST_CASE("hostile text, long: rewards of answers and verdicts", "[.hostile_long]") {
   auto const all = answer_verifiers();
   auto const report = test::examine(all, test::full_plan());
   CHECK(report.faults == std::vector<std::string>{});

@@ -55,14 +55,14 @@ std::vector<verifier> judgement_verifiers() {
 
 }  // namespace
 
-TEST_CASE("hostile text: judgements in JSON", "[hostile][one_thread]") {
+TEST_CASE("hostile text: judgements in JSON", "[hostile]") {
   auto const all = judgement_verifiers();
   auto const report = test::examine(all, test::quick_plan());
   CHECK(report.faults == std::vector<std::string>{});
   CHECK(report.readings > 500);
 }
 
-TEST_CASE("hostile text, long: judgements in JSON", "[.hostile_long][one_thread]") {
+TEST_CASE("hostile text, long: judgements in JSON", "[.hostile_long]") {
   auto const all = judgement_verifiers();
   auto const report = test::examine(all, test::full_plan());
   CHECK(report.faults == std::vector<std::string>{});

@@ -88,14 +88,14 @@ std::vector<verifier> measure_verifiers() {
 
 }  // namespace
 
-TEST_CASE("hostile text: measures", "[hostile][one_thread]") {
+TEST_CASE("hostile text: measures", "[hostile]") {
   auto const all = measure_verifiers();
   auto const report = test::examine(all, test::quick_plan());
   CHECK(report.faults == std::vector<std::string>{});
   CHECK(report.readings > 1000);
 }
 
-TEST_CASE("hostile text, long: measures", "[.hostile_long][one_thread]") {
+TEST_CASE("hostile text, long: measures", "[.hostile_long]") {
   auto all = measure_verifiers();
   // Minutes, and 100 bytes of memory for each byte.
   std::erase_if(all, [](verifier const& each) { return each.name == "common substring with itself"; });

@@ -101,14 +101,14 @@ std::vector<verifier> relation_verifiers() {
 
 }  // namespace
 
-TEST_CASE("hostile text: rewards of relation extraction", "[hostile][one_thread]") {
+TEST_CASE("hostile text: rewards of relation extraction", "[hostile]") {
   auto const all = relation_verifiers();
   auto const report = test::examine(all, test::quick_plan());
   CHECK(report.faults == std::vector<std::string>{});
   CHECK(report.readings > 1000);
 }
 
-TEST_CASE("hostile text, long: rewards of relation extraction", "[.hostile_long][one_thread]") {
+TEST_CASE("hostile text, long: rewards of relation extraction", "[.hostile_long]") {
   auto const all = relation_verifiers();
   auto const report = test::examine(all, test::full_plan());
   CHECK(report.faults == std::vector<std::string>{});

@@ -233,7 +233,7 @@ TEST_CASE("each gold answer of MATH-500 is in the last box of its solution") {
   CHECK(found == 500);
 }
 
-TEST_CASE("hostile answers take linear time and throw nothing", "[one_thread]") {
+TEST_CASE("hostile answers take linear time and throw nothing") {
   for (std::string const& unit :
        {std::string("\\boxed{"), std::string("{"), std::string("}"), std::string("("), std::string("1,"),
         std::string("9"), std::string("\\frac{1}"), std::string("\\"), std::string("\\text{"), std::string("#### "),

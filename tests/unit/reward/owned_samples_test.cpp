@@ -33,7 +33,7 @@ struct owning {
 
 }  // namespace
 
-TEST_CASE("a call that was given up reads copies") {
+TEST_CASE("a call that was given up reads copies", "[threads]") {
   gate const closed;
   auto const heard = std::make_shared<std::string>();
   auto const done = std::make_shared<std::atomic<bool>>(false);
@@ -65,7 +65,7 @@ TEST_CASE("a call that was given up reads copies") {
         std::string(1000, 'c') + "|" + std::string(500, 'p') + "|a title that does not fit into a small string|rr");
 }
 
-TEST_CASE("group rewards under a limit fail as a group") {
+TEST_CASE("group rewards under a limit fail as a group", "[threads]") {
   score_pool pool({.threads = 2});
   gate const closed;
   auto const body = [closed](std::span<int const> group, std::span<outcome> outcomes) {
@@ -88,7 +88,7 @@ TEST_CASE("group rewards under a limit fail as a group") {
   release(closed, pool);
 }
 
-TEST_CASE("a pool refuses what cannot be given up") {
+TEST_CASE("a pool refuses what cannot be given up", "[threads]") {
   static_assert(!ownable_sample<viewing>);
   static_assert(!ownable_sample<std::string_view>);
   static_assert(!ownable_sample<int const*>);
@@ -104,7 +104,7 @@ TEST_CASE("a pool refuses what cannot be given up") {
   CHECK(pool.score(one, reward, std::chrono::nanoseconds::max()).outcomes[0].value == 1);
 }
 
-TEST_CASE("batch memory copies texts and objects once") {
+TEST_CASE("batch memory copies texts and objects once", "[threads]") {
   batch_memory memory;
   std::string prompt(20000, 'p');
   std::string_view const first = memory.keep(std::string_view(prompt));

@@ -57,7 +57,7 @@ double metric_of(named_numbers const& metrics, std::string_view name) {
 
 }  // namespace
 
-TEST_CASE("rewards of one's own compose, and their names are those of the metrics") {
+TEST_CASE("rewards of one's own compose, and their names are those of the metrics", "[threads]") {
   auto const reward = named("mine", sum(term{1.0, exact_match{}}, term{2.0, brevity}));
   std::vector<answer> const samples{{"yes", "yes"}, {"no", "yes"}, {"perhaps", "yes"}};
   std::vector<outcome> const outcomes = score_all(samples, reward);
@@ -73,7 +73,7 @@ TEST_CASE("rewards of one's own compose, and their names are those of the metric
   CHECK(metric_of(metrics, "reward/unscorable_frac") == 0);
 }
 
-TEST_CASE("metrics count what has no value and leave it out of the moments") {
+TEST_CASE("metrics count what has no value and leave it out of the moments", "[threads]") {
   std::vector<outcome> outcomes{outcome::of(1, true, reward_class::correct), outcome::of(4), outcome::failed("a"),
                                 outcome::late("b"), outcome::none("c")};
   outcomes[0].parts = {{"p", 3}};
@@ -106,7 +106,7 @@ TEST_CASE("metrics count what has no value and leave it out of the moments") {
   CHECK(std::isnan(quantile({}, 0.5)));
 }
 
-TEST_CASE("timed scoring gives the outcomes of score_all and the time of each call") {
+TEST_CASE("timed scoring gives the outcomes of score_all and the time of each call", "[threads]") {
   std::vector<answer> const samples{{"a", "a"}, {"slow", "a"}, {"b", "a"}};
   auto const reward = [](answer const& sample) {
     if (sample.completion == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -120,7 +120,7 @@ TEST_CASE("timed scoring gives the outcomes of score_all and the time of each ca
   CHECK(report.p50 <= report.p99);
 }
 
-TEST_CASE("memoised calls once per key, keeps no failure and stays within its bounds") {
+TEST_CASE("memoised calls once per key, keeps no failure and stays within its bounds", "[threads]") {
   auto const calls = std::make_shared<std::atomic<int>>(0);
   auto const counted = [calls](answer const& sample) {
     ++*calls;
@@ -159,7 +159,7 @@ TEST_CASE("memoised calls once per key, keeps no failure and stays within its bo
   CHECK(small.counts().bytes == 16);
 }
 
-TEST_CASE("memoised gives one outcome per key on any number of threads") {
+TEST_CASE("memoised gives one outcome per key on any number of threads", "[threads]") {
   std::vector<std::string> texts;
   for (int i = 0; i < 600; ++i) texts.push_back(std::to_string(i % 7));
   std::vector<answer> samples;
@@ -186,7 +186,7 @@ TEST_CASE("memoised gives one outcome per key on any number of threads") {
   CHECK(met.counts().misses == 2);
 }
 
-TEST_CASE("explain tells what every component said") {
+TEST_CASE("explain tells what every component said", "[threads]") {
   auto const gate = named("gate", [](int sample) { return sample > 0; });
   auto const staged = stages(
       worth(1, "form"), says(outcome::of(-1, false, reward_class::wrong_label, "not it"), "match"), worth(9, "never"));

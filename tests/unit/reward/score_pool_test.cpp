@@ -51,7 +51,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
-TEST_CASE("512 completions with one that never returns are scored at the limit") {
+TEST_CASE("512 completions with one that never returns are scored at the limit", "[threads]") {
   score_pool pool({.threads = 4});
   gate const closed;
   auto const reward = shared([closed](int sample) {
@@ -80,7 +80,7 @@ TEST_CASE("512 completions with one that never returns are scored at the limit")
   release(closed, pool);
 }
 
-TEST_CASE("the limit does not count the time in the queue") {
+TEST_CASE("the limit does not count the time in the queue", "[threads]") {
   // One thread, 28 calls of 10 ms: the last one waits for 270 ms, more than its limit of 250 ms.
   score_pool pool({.threads = 1});
   auto const slow = shared([](int) {
@@ -93,7 +93,7 @@ TEST_CASE("the limit does not count the time in the queue") {
   CHECK(report.p99 >= report.p50);
 }
 
-TEST_CASE("a call that returns after its limit is late though it was not given up in time") {
+TEST_CASE("a call that returns after its limit is late though it was not given up in time", "[threads]") {
   // The deadline passed before the call returned; whether the waiting thread saw it first makes no difference.
   score_pool pool({.threads = 1});
   auto const reward = shared([](int, call_context const& context) {
@@ -105,7 +105,7 @@ TEST_CASE("a call that returns after its limit is late though it was not given u
   while (pool.abandoned() != 0) std::this_thread::sleep_for(1ms);
 }
 
-TEST_CASE("threads that hang are bounded and the error says so") {
+TEST_CASE("threads that hang are bounded and the error says so", "[threads]") {
   score_pool pool({.threads = 2, .max_abandoned = 3});
   gate const closed;
   auto const hangs = shared([closed](int sample) {
@@ -131,7 +131,7 @@ TEST_CASE("threads that hang are bounded and the error says so") {
   CHECK(pool.score(healthy, hangs, ample).outcomes[1].value == 101);  // it recovers
 }
 
-TEST_CASE("whatever a call throws concerns its own sample") {
+TEST_CASE("whatever a call throws concerns its own sample", "[threads]") {
   score_pool pool({.threads = 3});
   auto const odd = shared([](int sample) -> double {
     switch (sample % 6) {
@@ -157,7 +157,7 @@ TEST_CASE("whatever a call throws concerns its own sample") {
   CHECK(report.outcomes[6].diagnosis == "six");
 }
 
-TEST_CASE("outcomes do not depend on the number of threads") {
+TEST_CASE("outcomes do not depend on the number of threads", "[threads]") {
   auto const reward = shared([](int sample) -> std::optional<double> {
     if (sample % 7 == 3) return std::nullopt;
     return std::sin(sample) / 3;
@@ -172,7 +172,7 @@ TEST_CASE("outcomes do not depend on the number of threads") {
   CHECK(std::isnan(pool.score(std::vector<int>{}, reward, ample).p50));
 }
 
-TEST_CASE("rewards may score batches themselves") {
+TEST_CASE("rewards may score batches themselves", "[threads]") {
   score_pool pool({.threads = 2});
   auto const leaf = shared([](int sample) { return sample; });
   // Two levels through the pool, one through score_all and then the pool: more waiting calls than threads at each.
@@ -196,7 +196,7 @@ TEST_CASE("rewards may score batches themselves") {
   for (double const each : totals) CHECK(each == 9 * 46);
 }
 
-TEST_CASE("a nested batch gets no more time than its call has left") {
+TEST_CASE("a nested batch gets no more time than its call has left", "[threads]") {
   score_pool pool({.threads = 2});
   gate const closed;
   auto const hangs = shared([closed](int) {
@@ -213,7 +213,7 @@ TEST_CASE("a nested batch gets no more time than its call has left") {
   release(closed, pool);
 }
 
-TEST_CASE("a pool may go while a call hangs, and with the call that holds it") {
+TEST_CASE("a pool may go while a call hangs, and with the call that holds it", "[threads]") {
   gate const closed;
   auto const done = std::make_shared<std::atomic<int>>(0);
   auto const hangs = [closed, done](int) {
